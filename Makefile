@@ -1,0 +1,65 @@
+# Two commands do all set-up: `make demo` and `make test`. `make help` lists the rest. Any may be run again.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+DATA   ?=
+DETACH ?=
+PYTEST ?=
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up test unit check format lock clean
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+demo: $(VENV)/laptop.done ## The whole road, stays until Ctrl-C. DATA=completejourney or a file; DETACH=1 checks and ends
+	@$(BIN)/anmodel demo $(if $(DATA),--data '$(DATA)') $(if $(DETACH),--detach)
+
+up: $(VENV)/laptop.done ## The platform alone, stays until Ctrl-C
+	@$(BIN)/anmodel up
+
+test: $(VENV)/dev.done ## Every test that needs no cluster
+	@$(BIN)/pytest $(PYTEST)
+
+unit: $(VENV)/dev.done ## The unit tests alone: no network, no Java
+	@$(BIN)/pytest tests/unit $(PYTEST)
+
+check: $(VENV)/dev.done ## Format, lint, types, import rules
+	@$(BIN)/ruff format --check src tests
+	@$(BIN)/ruff check src tests
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+format: $(VENV)/dev.done ## Format the code and mend what can be mended
+	@$(BIN)/ruff check --fix --quiet src tests || true
+	@$(BIN)/ruff format src tests
+
+lock: $(VENV)/dev.done ## Lock the environments anew from pyproject.toml
+	@$(BIN)/uv pip compile pyproject.toml --extra laptop $(LOCK) -o requirements/laptop.txt
+	@$(BIN)/uv pip compile pyproject.toml --extra laptop --group dev $(LOCK) -c requirements/laptop.txt -o requirements/dev.txt
+LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
+
+clean: ## Remove what was built or installed here; data in .anmodel stays (remove it by hand)
+	@rm -rf $(VENV) MarketApp/node_modules MarketApp/dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	@echo "clean. Data and logs, if any, are still in .anmodel"
+
+# An environment is its lock file, installed by uv where there is one and by pip elsewhere, then the package itself.
+UV := $(shell command -v uv 2>/dev/null)
+ifdef UV
+INSTALL = $(UV) pip install --quiet --python $(BIN)/python
+else
+INSTALL = $(BIN)/python -m pip install --quiet
+endif
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; v = sys.version_info; (3, 11) <= v < (3, 14) or sys.exit(f"Python {v.major}.{v.minor} is at {sys.executable}; AnModel needs 3.11 to 3.13. Say which: make PYTHON=python3.12 ...")'
+	@echo "── environment in $(VENV), by $(if $(UV),uv,pip; the first time takes some minutes)"
+	@$(if $(UV),$(UV) venv --quiet --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" $(VENV),$(PYTHON) -m venv $(VENV))
+
+$(VENV)/%.done: requirements/%.txt pyproject.toml | $(VENV)/bin/python
+	@echo "── packages of requirements/$*.txt ($$(grep -c '^[a-z0-9].*==' $<))"
+	@$(INSTALL) --require-hashes -r $<
+	@$(INSTALL) --no-deps --no-build-isolation -e .
+	@touch $@

@@ -1,0 +1,5 @@
+"""`python -m anmodel` is `anmodel`."""
+
+from anmodel.cli import main
+
+main()

@@ -1,0 +1,72 @@
+"""What came in one request: one event, a JSON array of events, or NDJSON (one event a line)."""
+
+from dataclasses import dataclass
+
+import msgspec
+
+from anmodel.errors import EventRefused
+
+NDJSON = ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines")
+
+_array = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """The events of a request as they came; `single` when it was one object, answered as the original answered."""
+
+    events: list[bytes]
+    single: bool
+
+
+def split_body(body: bytes, content_type: str = "") -> Body:
+    """Take a body apart without judging its events; raises `EventRefused` when there is nothing to judge.
+
+    NDJSON is known by its content type, or by its first line being a whole object with more to follow.
+    """
+    text = body.strip()
+    if not text:
+        raise EventRefused("body", "empty; allowed: an event as a JSON object, an array of events, or one event a line")
+    if content_type.partition(";")[0].strip().lower() in NDJSON or _looks_like_lines(text):
+        return Body([line for line in map(bytes.strip, text.split(b"\n")) if line], single=False)
+    if text.startswith(b"["):
+        return Body(_elements(text), single=False)
+    return Body([text], single=True)
+
+
+def _looks_like_lines(text: bytes) -> bool:
+    first, separator, _ = text.partition(b"\n")
+    return bool(separator) and first.startswith(b"{") and first.rstrip().endswith(b"}") and _is_json(first)
+
+
+def _is_json(text: bytes) -> bool:
+    try:
+        msgspec.json.decode(text, type=msgspec.Raw)
+    except msgspec.DecodeError:
+        return False
+    return True
+
+
+def _elements(text: bytes) -> list[bytes]:
+    try:
+        events = [bytes(raw) for raw in _array.decode(text)]
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise EventRefused(
+            "body", f"the array is not JSON: {error}. Send one event a line (NDJSON) to have each judged alone."
+        ) from error
+    if not events:
+        raise EventRefused("body", "an empty batch; allowed: at least one event")
+    return events
+
+
+def event_id_of(raw: bytes) -> str | None:
+    """The id of an event that was refused, if it can be read at all; for the answer only."""
+    try:
+        found = msgspec.json.decode(raw, type=_Named).event_id
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    return found if isinstance(found, str) else None
+
+
+class _Named(msgspec.Struct):
+    event_id: object = None

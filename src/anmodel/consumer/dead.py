@@ -1,0 +1,47 @@
+"""Dead letters: messages that are no events, kept whole on a topic of their own with the reason in their headers."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from confluent_kafka import Producer
+
+from anmodel.consumer.blocks import Block, Refused
+from anmodel.settings import KafkaSettings
+from anmodel.topic import producer_options, send_all
+
+STAGE = "consumer"
+_SECONDS = 20.0
+
+
+class DeadLetters:
+    """Writes refused messages to the dead-letter topic."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._topic = settings.kafka_dead_topic
+        self._producer = Producer(producer_options(settings, delivery_timeout=_SECONDS - 5))
+
+    def write(self, block: Block) -> None:
+        """Return once the broker has every refused message of the block; raises `TopicError`. May repeat letters."""
+        if block.refused:
+            send_all(self._producer, self._topic, _letters(block), _SECONDS)
+
+
+def _letters(block: Block) -> Iterable[dict[str, Any]]:
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    for refused in block.refused:
+        yield {"key": refused.key, "value": refused.value, "headers": _headers(block, refused, now)}
+
+
+def _headers(block: Block, refused: Refused, now: str) -> list[tuple[str, bytes]]:
+    """field, reason, stage and time of the refusal, and the message's origin."""
+    headers = {
+        "field": refused.field,
+        "reason": refused.reason,
+        "stage": STAGE,
+        "time": now,
+        "origin_topic": block.partition.topic,
+        "origin_partition": str(block.partition.number),
+        "origin_offset": str(refused.offset),
+    }
+    return [(name, text.encode("utf-8", "replace")) for name, text in headers.items()]

@@ -1,0 +1,151 @@
+"""Puts blocks into `events_raw`, each row exactly once, whatever is killed in between.
+
+Three lines of defence, from the cheapest to the surest:
+
+1. A block is inserted with a token; the engine ignores the same block again. A token lives as long as the consumer's
+   assignment (its *epoch*): the engine records a token before the part is in place, so a token of a former life may
+   be known although its rows are gone.
+2. When an insert's outcome is unknown (an error, a time-out), and for every block that a former consumer may have
+   tried (offsets up to the highest one found in the table), the offsets that are in the table decide: the missing
+   rows are inserted, the others are not. Before looking, inserts of the same partition that still run are ended.
+3. A repeat that slips through has the same key (user, instant, id) and is invisible through FINAL.
+"""
+
+import threading
+import uuid
+from collections.abc import Callable
+from typing import TypeVar
+
+import pyarrow as pa
+import structlog
+
+from anmodel.consumer.blocks import Block, Partition
+from anmodel.errors import WarehouseError
+from anmodel.warehouse import Warehouse
+
+MAX_PAUSE_SECONDS = 10.0
+T = TypeVar("T")
+
+log = structlog.get_logger()
+
+
+class Stopped(Exception):
+    """The consumer is ending; the block stays uncommitted and comes again."""
+
+
+class Storage:
+    """Stores blocks. `pause(seconds)` sleeps and answers True when the consumer is to stop."""
+
+    def __init__(self, warehouse: Warehouse, pause: Callable[[float], bool]) -> None:
+        self._warehouse = warehouse
+        self._pause = pause
+        self._lock = threading.Lock()
+        self._epochs: dict[Partition, _Epoch] = {}
+
+    def begin(self, partition: Partition, start: int) -> None:
+        """A partition was assigned and continues at offset `start`: what lies behind it is not known yet."""
+        with self._lock:
+            self._epochs[partition] = _Epoch(start)
+
+    def store(self, block: Block) -> None:
+        """Return once every row of the block is in the table; raises only `Stopped`."""
+        if not block.rows.num_rows:
+            return
+        epoch = self._epochs[block.partition]
+        doubtful = block.first <= self._persistently(lambda: epoch.horizon(self._highest, block.partition))
+        attempt = 0
+        while True:
+            rows = self._persistently(lambda: self._missing(block)) if doubtful else block.rows
+            if not rows.num_rows:
+                return
+            try:
+                self._insert(block, rows, epoch.token(block, rows, attempt))
+            except WarehouseError as error:
+                log.warning("insert not confirmed", block=block.name, error=str(error), attempt=attempt)
+                doubtful = True
+                self._wait(attempt)
+                self._persistently(lambda: self._end_inserts(block.partition))
+            else:
+                if not doubtful:
+                    return
+            attempt += 1
+
+    def _insert(self, block: Block, rows: pa.Table, token: str) -> None:
+        self._warehouse.insert_arrow(
+            "events_raw", rows, token=token, query_id=f"{_query_prefix(block.partition)}{uuid.uuid4()}"
+        )
+
+    def _highest(self, partition: Partition, start: int) -> int:
+        """The highest offset in the table from `start` on, -1 if none; no insert of the partition runs any more."""
+        self._end_inserts(partition)
+        rows = self._warehouse.query(
+            f"SELECT maxOrNull(offset) AS highest FROM {self._warehouse.db}.events_raw"
+            " WHERE partition = {partition:Int32} AND offset >= {start:Int64}",
+            {"partition": partition.number, "start": start},
+        )
+        highest = rows[0]["highest"]
+        return -1 if highest is None else int(highest)
+
+    def _missing(self, block: Block) -> pa.Table:
+        """The block's rows that are not in the table. A row is known by its offset and its id together, since a topic
+        made anew counts its offsets from 0 again."""
+        found = self._warehouse.query(
+            f"SELECT offset, event_id FROM {self._warehouse.db}.events_raw"
+            " WHERE partition = {partition:Int32} AND offset BETWEEN {first:Int64} AND {last:Int64}",
+            {"partition": block.partition.number, "first": block.first, "last": block.last},
+        )
+        present = {(row["offset"], row["event_id"]) for row in found}
+        if not present:
+            return block.rows
+        places = zip(block.rows["offset"].to_pylist(), block.rows["event_id"].to_pylist(), strict=True)
+        return block.rows.filter(pa.array([place not in present for place in places], pa.bool_()))
+
+    def _end_inserts(self, partition: Partition) -> None:
+        """End the partition's inserts that the engine may still run, so that what the table shows is final."""
+        running = {"prefix": _query_prefix(partition)}
+        condition = "startsWith(query_id, {prefix:String})"
+        while self._warehouse.query(f"SELECT query_id FROM system.processes WHERE {condition}", running):
+            self._warehouse.query(f"KILL QUERY WHERE {condition} ASYNC", running)
+            if self._pause(0.1):
+                raise Stopped
+
+    def _persistently(self, ask: Callable[[], T]) -> T:
+        """What `ask` answers, asked again until ClickHouse answers."""
+        attempt = 0
+        while True:
+            try:
+                return ask()
+            except WarehouseError as error:
+                log.warning("ClickHouse does not answer", error=str(error), attempt=attempt)
+                self._wait(attempt)
+                attempt += 1
+
+    def _wait(self, attempt: int) -> None:
+        if self._pause(min(MAX_PAUSE_SECONDS, 0.1 * 2 ** min(attempt, 10))):
+            raise Stopped
+
+
+class _Epoch:
+    """One assignment of a partition: its own tokens, and how far a former consumer may have come."""
+
+    def __init__(self, start: int) -> None:
+        self._start = start
+        self._name = uuid.uuid4().hex[:12]
+        self._horizon: int | None = None
+        self._lock = threading.Lock()
+
+    def horizon(self, highest: Callable[[Partition, int], int], partition: Partition) -> int:
+        """The highest offset of a former consumer, found once."""
+        with self._lock:
+            if self._horizon is None:
+                self._horizon = highest(partition, self._start)
+            return self._horizon
+
+    def token(self, block: Block, rows: pa.Table, attempt: int) -> str:
+        """The block's token for its whole content on the first two tries, a new one for any repair after."""
+        whole = rows.num_rows == block.rows.num_rows and attempt < 2
+        return f"{block.name}:{self._name}" + ("" if whole else f":{attempt}:{uuid.uuid4().hex[:8]}")
+
+
+def _query_prefix(partition: Partition) -> str:
+    return f"anmodel-consumer:{partition.topic}:{partition.number}:"

@@ -1,0 +1,92 @@
+"""Every error AnModel raises on purpose.
+
+    AnModelError
+    ├── SettingError            a setting is missing or wrong; stops the start     exit 2
+    ├── InputError              a file, argument or record from outside is wrong   exit 2, HTTP 422
+    │   └── EventRefused        one event breaks the event contract                HTTP 422, dead letter
+    ├── ContractError           two parts disagree on columns or versions          exit 3, HTTP 422
+    ├── NotReadyError           something needed is not there yet (no snapshot)    exit 4, HTTP 503
+    └── UnavailableError        an outside system does not answer; try again       exit 5, HTTP 503
+        ├── TopicError          Kafka
+        ├── WarehouseError      ClickHouse
+        ├── LakeError           the folder or bucket of Parquet
+        ├── RegistryError       MLflow
+        └── UsersError          the users database
+
+A message says what came, what was allowed and what to do. Errors are raised where they are found, always `from`
+their cause, and caught once at the edge: an HTTP answer, a dead letter or an exit code.
+"""
+
+
+class AnModelError(Exception):
+    """The root; `exit_code` is what a command ends with, `status` what an HTTP answer carries."""
+
+    exit_code = 1
+    status = 500
+
+
+class SettingError(AnModelError):
+    """A setting is missing or wrong. The message names the variable."""
+
+    exit_code = 2
+
+
+class InputError(AnModelError):
+    """Something given from outside (a file, an argument, a record) is wrong."""
+
+    exit_code = 2
+    status = 422
+
+
+class EventRefused(InputError):
+    """One event breaks the event contract.
+
+    `field` is the path of the field at fault (`body` when the text is no JSON object at all), `reason` says what
+    came and what was allowed.
+    """
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field}: {reason}")
+        self.field = field
+        self.reason = reason
+
+
+class ContractError(AnModelError):
+    """Two parts disagree: columns of a snapshot against those of a model, say. The message names the difference."""
+
+    exit_code = 3
+    status = 422
+
+
+class NotReadyError(AnModelError):
+    """Something that must be made first is not there yet; the message says which command makes it."""
+
+    exit_code = 4
+    status = 503
+
+
+class UnavailableError(AnModelError):
+    """An outside system does not answer or refuses; trying again later may help."""
+
+    exit_code = 5
+    status = 503
+
+
+class TopicError(UnavailableError):
+    """Kafka did not take or give messages."""
+
+
+class WarehouseError(UnavailableError):
+    """ClickHouse did not answer or refused a statement; the message carries its own code and text."""
+
+
+class LakeError(UnavailableError):
+    """The folder or bucket of Parquet files cannot be read or written."""
+
+
+class RegistryError(UnavailableError):
+    """MLflow did not answer or refused."""
+
+
+class UsersError(UnavailableError):
+    """The users database did not answer or refused."""

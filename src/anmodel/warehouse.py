@@ -1,0 +1,175 @@
+"""ClickHouse: the tables of events and forecasts, over its HTTP interface.
+
+The same code speaks to a ClickHouse server and to the laptop's engine.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, BinaryIO, Self, cast
+
+import clickhouse_connect
+import pyarrow as pa
+import structlog
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError
+from urllib3.exceptions import HTTPError
+
+from anmodel import schema
+from anmodel.errors import WarehouseError
+from anmodel.settings import ClickHouseSettings
+
+EVENTS_SCHEMA = pa.schema(
+    [
+        pa.field("event_id", pa.string(), nullable=False),
+        pa.field("event_type", pa.string(), nullable=False),
+        pa.field("ts", pa.timestamp("ms", tz="UTC"), nullable=False),
+        pa.field("session_id", pa.string(), nullable=False),
+        pa.field("user_id", pa.string(), nullable=False),
+        pa.field("region", pa.string(), nullable=False),
+        pa.field("item_id", pa.string(), nullable=False),
+        pa.field("price", pa.float64()),
+        pa.field("properties", pa.string(), nullable=False),
+        pa.field("received_at", pa.timestamp("ms", tz="UTC"), nullable=False),
+        pa.field("partition", pa.int32(), nullable=False),
+        pa.field("offset", pa.int64(), nullable=False),
+    ]
+)
+"""Columns of `events_raw`: the event's nine, when it was received, and its place in the topic."""
+
+_CONNECT_SECONDS = 5
+
+log = structlog.get_logger()
+_FAULTS = (ClickHouseError, HTTPError, OSError)
+
+
+class Warehouse:
+    """One ClickHouse database. Safe to share between threads."""
+
+    def __init__(self, client: Client, db: str) -> None:
+        self.client = client
+        self.db = db
+
+    @classmethod
+    def connect(cls, settings: ClickHouseSettings, *, timeout: float = 300.0) -> Self:
+        """Connect; raises `WarehouseError` when the server does not answer or refuses the user.
+
+        `timeout` is the seconds without a byte after which a statement's outcome counts as unknown.
+        """
+        address = f"{settings.clickhouse_host}:{settings.clickhouse_port}"
+        try:
+            client = clickhouse_connect.get_client(
+                interface="https" if settings.clickhouse_secure else "http",
+                host=settings.clickhouse_host,
+                port=settings.clickhouse_port,
+                username=settings.clickhouse_user,
+                password=settings.clickhouse_password.get_secret_value(),
+                autogenerate_session_id=False,
+                connect_timeout=_CONNECT_SECONDS,
+                send_receive_timeout=int(timeout) or 1,
+                query_retries=0,
+            )
+        except _FAULTS as error:
+            raise WarehouseError(f"ClickHouse at {address} does not answer: {_brief(error)}") from error
+        return cls(client, settings.clickhouse_db)
+
+    @classmethod
+    def connect_persistently(
+        cls, settings: ClickHouseSettings, pause: Callable[[float], bool], *, timeout: float = 300.0
+    ) -> Self | None:
+        """Connect, trying again until the server answers; None once `pause(seconds)` says to stop."""
+        seconds = 0.2
+        while True:
+            try:
+                return cls.connect(settings, timeout=timeout)
+            except WarehouseError as error:
+                log.warning("waiting for ClickHouse", error=str(error))
+                if pause(seconds):
+                    return None
+                seconds = min(10.0, seconds * 2)
+
+    def migrate(self, *, events_ttl_days: int = 0) -> int:
+        """Bring the tables to the newest version and set the events' retention; returns the version. Safe to repeat."""
+        self.command(f"CREATE DATABASE IF NOT EXISTS {self.db}")
+        self.command(schema.SCHEMA_VERSIONS.format(db=self.db))
+        done = {row["version"] for row in self.query(f"SELECT version FROM {self.db}.schema_versions FINAL")}
+        for version, statements in enumerate(schema.VERSIONS, start=1):
+            if version in done:
+                continue
+            for statement in statements:
+                self.command(statement.format(db=self.db))
+            self.command(f"INSERT INTO {self.db}.schema_versions VALUES ({version}, now64(3, 'UTC'))")
+        self._set_retention(events_ttl_days)
+        return len(schema.VERSIONS)
+
+    def _set_retention(self, days: int) -> None:
+        """Give `events_raw` a TTL, or take it away; a table that has it so already is left alone."""
+        table = f"{self.db}.events_raw"
+        created = str(self.query(f"SHOW CREATE TABLE {table}")[0]["statement"])
+        if days and f"TTL toDateTime(ts) + toIntervalDay({days})" not in created:
+            self.command(f"ALTER TABLE {table} MODIFY TTL toDateTime(ts) + toIntervalDay({days})")
+        elif not days and "\nTTL " in created:
+            self.command(f"ALTER TABLE {table} REMOVE TTL")
+
+    def command(self, statement: str, settings: Mapping[str, Any] | None = None) -> None:
+        """Run a statement that answers nothing."""
+        try:
+            self.client.command(statement, settings=dict(settings or {}))
+        except _FAULTS as error:
+            raise WarehouseError(f"ClickHouse: {_brief(error)}") from error
+
+    def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+        """Rows of a small answer, as dictionaries. `{name:Type}` in the text takes its value from `parameters`."""
+        try:
+            return list(self.client.query(sql, parameters=dict(parameters or {})).named_results())
+        except _FAULTS as error:
+            raise WarehouseError(f"ClickHouse: {_brief(error)}") from error
+
+    def insert_arrow(
+        self, table: str, rows: pa.Table, *, token: str | None = None, query_id: str | None = None
+    ) -> None:
+        """Insert rows as one block, in however many months they lie.
+
+        The same `token` with the same rows again is ignored by the engine, as a rule: see the consumer for why that
+        alone is not enough. When this raises, the rows may be in or not.
+        """
+        settings: dict[str, Any] = {"max_partitions_per_insert_block": 0}
+        if token is not None:
+            settings["insert_deduplication_token"] = token
+        if query_id is not None:
+            settings["query_id"] = query_id
+        try:
+            self.client.insert_arrow(table, rows, database=self.db, settings=settings)
+        except _FAULTS as error:
+            raise WarehouseError(f"ClickHouse did not confirm an insert: {_brief(error)}") from error
+
+    @contextmanager
+    def stream(
+        self,
+        sql: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        format: str = "Parquet",
+        settings: Mapping[str, Any] | None = None,
+    ) -> Iterator[BinaryIO]:
+        """The bytes of an answer in a format of ClickHouse's, written whole by the engine, as a file to read from."""
+        try:
+            source = self.client.raw_stream(
+                sql, parameters=dict(parameters or {}), settings=dict(settings or {}), fmt=format
+            )
+            with cast(Any, source) as file:
+                yield cast(BinaryIO, file)
+        except (ClickHouseError, HTTPError) as error:  # not OSError: the reader's own disk may be full
+            raise WarehouseError(f"ClickHouse: {_brief(error)}") from error
+
+    def ping(self) -> bool:
+        """Whether the server answers now."""
+        return bool(self.client.ping())
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.client.close()
+
+
+def _brief(error: Exception) -> str:
+    """The first line of the engine's or the driver's text, at most 500 characters."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:500]
