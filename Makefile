@@ -8,7 +8,7 @@ PYTEST ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test unit check format lock clean
+.PHONY: help demo up test unit check format docs lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -34,6 +34,9 @@ check: $(VENV)/dev.done ## Format, lint, types, import rules
 format: $(VENV)/dev.done ## Format the code and mend what can be mended
 	@$(BIN)/ruff check --fix --quiet src tests || true
 	@$(BIN)/ruff format src tests
+
+docs: $(VENV)/dev.done ## Make the pages that come from the code
+	@$(BIN)/python docs/render.py
 
 lock: $(VENV)/dev.done ## Lock the environments anew from pyproject.toml
 	@$(BIN)/uv pip compile pyproject.toml --extra laptop $(LOCK) -o requirements/laptop.txt

@@ -187,6 +187,8 @@ class RegisterSettings(RegistrySettings, KafkaSettings, LakeSettings):
 class ScoreSettings(LakeSettings, RegistrySettings, ClickHouseSettings):
     """Settings of score."""
 
+    reasons_users: int = Field(20_000, ge=0, description="Users given reasons at most, the likeliest ones.")
+
 
 class MonitorSettings(LakeSettings, RegistrySettings, ClickHouseSettings):
     """Settings of monitor."""

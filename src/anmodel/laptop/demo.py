@@ -1,0 +1,116 @@
+"""`anmodel demo`: the whole road on this machine, from shoppers to forecasts in the console."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from anmodel.errors import NotReadyError
+from anmodel.laptop import environment
+from anmodel.settings import LaptopSettings
+from anmodel.telemetry import configure_logging
+
+COMPLETE_JOURNEY = "completejourney"
+DEFAULT_EVENTS = 20_000
+DEFAULT_USERS = 500
+_STALLED_SECONDS = 60.0
+
+
+class Times:
+    """Seconds of each part of the demo, in order."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def of(self, name: str) -> Iterator[None]:
+        """Time what happens inside, and announce it."""
+        typer.echo(f"── {name}")
+        begun = time.monotonic()
+        yield
+        self.seconds[name] = time.monotonic() - begun
+
+
+def command(
+    data: Annotated[
+        str,
+        typer.Option(
+            help=f"What to feed: nothing for generated shoppers, `{COMPLETE_JOURNEY}` for real baskets, or a file"
+            " (NDJSON, CSV or Parquet in the event format).",
+            metavar="DATA",
+        ),
+    ] = "",
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Run to the first forecast, check the road, sum up and end.")
+    ] = False,
+    events: Annotated[int, typer.Option(min=1, help="Events to generate, about.")] = DEFAULT_EVENTS,
+    users: Annotated[int, typer.Option(min=1, help="Shoppers to generate.")] = DEFAULT_USERS,
+) -> None:
+    """Start everything, make shoppers browse and buy, forecast, and show it; stays until Ctrl-C."""
+    from anmodel.laptop.checks import check_road, counts
+    from anmodel.laptop.forecast import run_steps
+    from anmodel.laptop.parts import laptop_parts
+    from anmodel.laptop.report import PlainReport, Switching, starting
+    from anmodel.laptop.supervisor import Platform, interrupted_by_signals
+
+    environment.withdraw()
+    settings = LaptopSettings.load()
+    configure_logging(settings)
+    variables = environment.ensure(settings)
+    home = settings.anmodel_home.expanduser().absolute()
+    environment.apply(home)
+    report, times = Switching(PlainReport()), Times()
+    platform = Platform(home, laptop_parts(settings, variables), variables, report)
+    with suppress(KeyboardInterrupt), interrupted_by_signals(), platform:
+        with times.of("platform"), starting(report):
+            platform.wait_ready()
+        before = counts()
+        with times.of("events"):
+            _feed(data, events, users, settings.anmodel_cache.expanduser())
+            _wait_until_stored()
+        with times.of("forecast"):
+            steps = run_steps()
+        with times.of("checks"):
+            road = check_road(before, variables)
+        typer.echo(road.summary(times.seconds, steps, home))
+        if road.faults:
+            raise NotReadyError("the road is broken: " + "; ".join(road.faults))
+        if not detach:
+            typer.echo(
+                f"\nOpen {variables['VITE_API_BASE'].rpartition(':')[0]}:{settings.marketapp_port} — Ctrl-C ends."
+            )
+            platform.wait()
+
+
+def _feed(data: str, events: int, users: int, cache: Path) -> None:
+    """Send the events through the collector, by the same commands a user would type."""
+    if data:
+        words = ["replay", data, "--shift-to-now"]
+    else:
+        words = ["generator", "--users", str(users), "--total-events", str(events), "--batch", "200"]
+    done = subprocess.run([sys.executable, "-m", "anmodel", *words], check=False)
+    if done.returncode:
+        raise NotReadyError(f"anmodel {' '.join(words)} ended with exit code {done.returncode}; what it said is above.")
+
+
+def _wait_until_stored() -> None:
+    """Wait until the consumer has committed all that the topic holds; gives up when nothing moves for a minute."""
+    from anmodel.laptop.checks import consumer_lag
+
+    left, moved = consumer_lag(), time.monotonic()
+    pause = 0.2
+    while left:
+        if time.monotonic() - moved > _STALLED_SECONDS:
+            raise NotReadyError(
+                f"{left} messages are not stored and none was for a minute; see `anmodel logs consumer`"
+            )
+        time.sleep(pause)
+        now = consumer_lag()
+        if now != left:
+            typer.echo(f"   {now} messages still to be stored")
+            left, moved = now, time.monotonic()

@@ -1,0 +1,23 @@
+"""`anmodel marketapp`: serve the built console."""
+
+from anmodel.settings import MarketAppSettings
+from anmodel.telemetry import configure_logging
+
+
+def command() -> None:
+    """Serve the built console on MARKETAPP_PORT until stopped."""
+    import uvicorn
+
+    from anmodel.marketapp.server import console_app
+
+    settings = MarketAppSettings.load()
+    configure_logging(settings)
+    app = console_app(settings.marketapp_dist, settings.vite_api_base)
+    uvicorn.run(
+        app,
+        host=settings.marketapp_host,
+        port=settings.marketapp_port,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=2,
+    )

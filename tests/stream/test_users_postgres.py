@@ -1,0 +1,104 @@
+"""The users table on a real Postgres: ours, and the original's with its UUID column."""
+
+import os
+import pwd
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from anmodel.errors import UsersError
+from anmodel.laptop.kafka import free_port
+from anmodel.users import UsersTable, users_arrow
+from eventually import eventually
+
+UID = "bdd640fb-0667-4ad1-9c80-317fa3b1799d"
+
+
+def _program(name: str) -> str | None:
+    """A program of Postgres, also where Debian hides it."""
+    hidden = sorted(str(path) for path in Path("/usr/lib/postgresql").glob("*/bin"))
+    return shutil.which(name, path=os.pathsep.join([*hidden[::-1], os.environ.get("PATH", "")]))
+
+
+def _account() -> str | None:
+    """Postgres refuses to run as root; then an account that may do nothing else."""
+    if os.getuid() != 0:
+        return None
+    names = {entry.pw_name for entry in pwd.getpwall()}
+    return "postgres" if "postgres" in names else "nobody"
+
+
+@pytest.fixture(scope="module")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a Postgres of this module's own."""
+    server, initdb = _program("postgres"), _program("initdb")
+    if server is None or initdb is None:
+        pytest.skip("Postgres is not installed here (Debian: apt-get install postgresql)")
+    account = _account()
+    folder = Path(subprocess.check_output(["mktemp", "-d", "-t", "anmodel-pg-XXXXXX"], user=account, text=True).strip())
+    process = None
+    try:
+        made = [initdb, "-D", f"{folder}/data", "-U", "shop", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C"]
+        subprocess.run(made, check=True, user=account, capture_output=True, cwd="/")
+        port = free_port()
+        run = [server, "-D", f"{folder}/data", "-p", str(port), "-h", "127.0.0.1", "-k", "", "-F"]
+        with (tmp_path_factory.mktemp("pg") / "log").open("w") as log:
+            process = subprocess.Popen(run, user=account, stdout=log, stderr=log, cwd="/")
+        url = f"postgresql://shop@127.0.0.1:{port}/postgres"
+        engine = sa.create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
+        eventually(lambda: engine.connect().close() is None, 30)
+        engine.dispose()
+        yield url
+    finally:
+        if process is not None:
+            process.terminate()
+            process.wait()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_our_own_table_works_as_in_sqlite(postgres: str) -> None:
+    table = UsersTable(postgres, "ours", "public")
+    table.create(), table.create()
+    assert table.seed(1200, seed=42) == 1200
+    assert table.seed(1200, seed=42) == 0
+    assert table.add([("900", "UA-30"), (UID, "elsewhere")]) == 1
+    assert table.count() == 1201
+    assert len({user.user_uid for user in table.iter_all()}) == 1201
+    assert [user.user_uid for user in table.list(search="BDD640FB")] == [UID]
+    found = table.get("900")
+    assert found is not None
+    assert found.region == "UA-30"
+    assert found.created_at.tzinfo is not None
+    assert users_arrow(table.iter_all()).num_rows == 1201
+
+
+def test_the_originals_table_with_uuids_is_read_and_added_to(postgres: str) -> None:
+    engine = sa.create_engine(postgres.replace("postgresql:", "postgresql+psycopg:"))
+    with engine.begin() as connection:
+        connection.execute(
+            sa.text(
+                "CREATE TABLE users(id SERIAL PRIMARY KEY, user_uid UUID NOT NULL UNIQUE, region TEXT NOT NULL, "
+                "created_at TIMESTAMP DEFAULT now())"
+            )
+        )
+    engine.dispose()
+    table = UsersTable(postgres, "users", "public")
+    table.create()
+    assert table.seed(10, seed=42) == 10
+    assert table.add([(UID, "elsewhere")]) == 0
+    found = table.get(UID)
+    assert found is not None
+    assert found.user_uid == UID
+    assert table.get("900") is None
+    assert [user.user_uid for user in table.list(search="bdd640")] == [UID]
+    with pytest.raises(UsersError, match="users"):
+        table.add([("900", "")])
+
+
+def test_a_missing_schema_is_told(postgres: str) -> None:
+    with pytest.raises(UsersError, match='schema "nowhere" does not exist'):
+        UsersTable(postgres, "users", "nowhere").create()

@@ -1,0 +1,150 @@
+"""A stream of a test's own: collector and consumer as processes, on the tests' real Kafka and ClickHouse."""
+
+import itertools
+import json
+import random
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+from anmodel.laptop.guardian import Guardian
+from anmodel.laptop.kafka import free_port
+from anmodel.settings import MigrateSettings
+from anmodel.topic import create_topics
+from anmodel.warehouse import Warehouse
+from eventually import eventually
+from stages import Stage
+
+_numbers = itertools.count(1)
+
+
+class Stream:
+    """Its own topics, its own database; `collector` and `consumer` are started by the test."""
+
+    def __init__(self, kafka: Any, clickhouse: Any, folder: Path, guardian: Guardian, **variables: object) -> None:
+        self.number = next(_numbers)
+        self.bootstrap: str = kafka.bootstrap
+        self.topic = f"events-{self.number}"
+        self.dead_topic = f"{self.topic}-dead"
+        create_topics(self.bootstrap, 3, [self.topic, self.dead_topic])
+        self._settings = {
+            "clickhouse_host": clickhouse.host,
+            "clickhouse_port": clickhouse.port,
+            "clickhouse_user": clickhouse.user,
+            "clickhouse_password": clickhouse.password,
+            "clickhouse_db": f"stream_{self.number}",
+        }
+        self.warehouse = Warehouse.connect(MigrateSettings.load(**self._settings))
+        self.warehouse.migrate()
+        ports = {"COLLECTOR_PORT": free_port(), "CONSUMER_PORT": free_port()}
+        environment: Mapping[str, object] = {
+            **{name.upper(): value for name, value in self._settings.items()},
+            **ports,
+            "KAFKA_BOOTSTRAP": self.bootstrap,
+            "KAFKA_TOPIC": self.topic,
+            "KAFKA_DEAD_TOPIC": self.dead_topic,
+            "CONSUMER_GROUP": self.topic,
+            "DELIVERY_TIMEOUT": 5,
+            **variables,
+        }
+        self.variables = {name: str(value) for name, value in environment.items()}
+        urls = [f"http://127.0.0.1:{port}" for port in ports.values()]
+        self.collector = Stage("collector", self.variables, folder, guardian, urls[0])
+        self.consumer = Stage("consumer", self.variables, folder, guardian, urls[1])
+
+    def close(self) -> None:
+        """End both stages."""
+        self.collector.kill()
+        self.consumer.kill()
+
+    def post(self, events: Iterable[Mapping[str, Any]] | bytes) -> httpx.Response:
+        """Send a batch, or a body as it is, to the collector."""
+        content = events if isinstance(events, bytes) else json.dumps(list(events)).encode()
+        return httpx.post(f"{self.collector.url}/collect", content=content, timeout=30)
+
+    def post_until_accepted(self, events: list[Mapping[str, Any]]) -> None:
+        """Send a batch as a good client does: again after a 503 or a broken connection, with the same ids."""
+
+        def accepted() -> bool:
+            answer = self.post(events)
+            assert answer.status_code in (201, 503), answer.text
+            return answer.status_code == 201
+
+        eventually(accepted, 60)
+
+    def produce(self, values: Iterable[bytes | None]) -> None:
+        """Put messages on the topic, past the collector."""
+        producer = Producer({"bootstrap.servers": self.bootstrap, "message.max.bytes": 4_000_000})
+        for value in values:
+            producer.produce(self.topic, value, b"key")
+        assert producer.flush(20) == 0
+
+    def count(self, what: str = "count()", final: bool = True) -> int:
+        """An aggregate over the stored events."""
+        table = f"{self.warehouse.db}.events_raw{' FINAL' if final else ''}"
+        return int(self.warehouse.query(f"SELECT {what} AS n FROM {table}")[0]["n"])
+
+    def wait_for_rows(self, rows: int, seconds: float = 60) -> None:
+        """Wait until the table has that many different events; more is a fault at once."""
+
+        def there() -> bool:
+            found = self.count()
+            if found > rows:
+                raise SystemError(f"{found} rows, expected {rows}")
+            return found == rows
+
+        eventually(there, seconds)
+
+    def wait_until_committed(self, seconds: float = 60) -> None:
+        """Wait until the consumer has committed the whole topic."""
+        consumer = Consumer({"bootstrap.servers": self.bootstrap, "group.id": self.topic})
+
+        def done() -> bool:
+            places = consumer.committed([TopicPartition(self.topic, number) for number in range(3)], 10)
+            return all(max(0, p.offset) == consumer.get_watermark_offsets(p, 10)[1] for p in places)
+
+        try:
+            eventually(done, seconds)
+        finally:
+            consumer.close()
+
+    def dead_letters(self, expected: int) -> list[dict[str, Any]]:
+        """The dead letters, as many as expected: value and headers of each."""
+        consumer = Consumer(
+            {"bootstrap.servers": self.bootstrap, "group.id": f"{self.topic}-reader", "auto.offset.reset": "earliest"}
+        )
+        consumer.subscribe([self.dead_topic])
+        letters: list[dict[str, Any]] = []
+
+        def all_there() -> bool:
+            message = consumer.poll(0.5)
+            if message is not None and not message.error():
+                headers = {name: value.decode() for name, value in message.headers() or []}
+                letters.append({"value": message.value(), **headers})
+            return len(letters) >= expected
+
+        try:
+            eventually(all_there, 30)
+        finally:
+            consumer.close()
+        return letters
+
+
+def events(count: int, *, seed: int = 1, newest: datetime | None = None) -> Iterator[dict[str, Any]]:
+    """Good events, one a minute back from `newest`, of a hundred users. The same seed makes the same ones."""
+    chance = random.Random(seed)
+    newest = newest or datetime.now(UTC).replace(microsecond=0)
+    for number in range(count):
+        yield {
+            "event_id": f"{seed}-{number}",
+            "event_type": chance.choice(["page_view", "add_to_cart", "purchase"]),
+            "timestamp": (newest - timedelta(minutes=number)).isoformat(),
+            "session_id": f"s{number // 10}",
+            "user_id": f"user-{chance.randrange(100)}",
+            "region": "UA-30",
+            "properties": {"item_id": f"item_{chance.randrange(50)}", "price": chance.randrange(1, 500)},
+        }
