@@ -1,0 +1,303 @@
+"""Sends events to a collector: in batches, a few requests at once, repeating what was not confirmed.
+
+An event is repeated with the same bytes, hence the same id and time, so it counts once however often it arrives.
+"""
+
+import asyncio
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+import httpx
+import msgspec
+import structlog
+
+from anmodel.errors import InputError, UnavailableError
+
+KEPT_REFUSALS = 10
+"""Refusals reported one by one; the rest is summed up by kind."""
+
+log = structlog.get_logger()
+
+_TRY_AGAIN = (408, 429, 500, 502, 503, 504)
+_FIRST_WAIT, _LONGEST_WAIT = 0.2, 5.0
+_VALUE = re.compile(r"^got .*?; ?|^\d+ bytes; ?", re.DOTALL)
+
+
+@dataclass(slots=True)
+class SendReport:
+    """What became of the events. `sent` = accepted + refused + failed once all is done.
+
+    `reasons` counts refusals and failures by kind; `refusals` holds the first ones as (event id or its start, reason);
+    `retries` counts repeated requests; `stopped` says why sending ended early, "" if it did not.
+    """
+
+    sent: int = 0
+    accepted: int = 0
+    refused: int = 0
+    failed: int = 0
+    retries: int = 0
+    seconds: float = 0.0
+    stopped: str = ""
+    reasons: Counter[str] = field(default_factory=Counter)
+    refusals: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every event was accepted."""
+        return not (self.refused or self.failed or self.stopped)
+
+    @property
+    def note(self) -> str:
+        """Counts for a progress line."""
+        failed = f", {self.failed:,} failed" if self.failed else ""
+        return f"{self.accepted:,} accepted, {self.refused:,} refused{failed}"
+
+    def summary(self) -> str:
+        """What to tell at the end: counts and rate, then reasons, most frequent first."""
+        rate = self.accepted / max(self.seconds, 1e-9)
+        lines = [
+            f"sent {self.sent:,}: {self.note}, {self.seconds:,.1f} s, {rate:,.0f} accepted/s, {self.retries:,} retries"
+        ]
+        lines += [f"  {count:,} × {kind}" for kind, count in self.reasons.most_common(KEPT_REFUSALS)]
+        lines += [f"  {event}: {reason}" for event, reason in self.refusals]
+        if self.stopped:
+            lines.append(f"stopped: {self.stopped}")
+        return "\n".join(lines)
+
+    def refuse(self, event: str, at: str, reason: str) -> None:
+        """Count one refusal."""
+        self.refused += 1
+        self.reasons[f"{at}: {_VALUE.sub('', reason)}"] += 1
+        if len(self.refusals) < KEPT_REFUSALS:
+            self.refusals.append((event, f"{at}: {reason}"))
+
+
+class _Answered(msgspec.Struct):
+    """One event's line in the collector's answer."""
+
+    index: int
+    status: str
+    event_id: str | None = None
+    field: str | None = None
+    reason: str | None = None
+
+
+class _BatchAnswer(msgspec.Struct):
+    events: list[_Answered]
+
+
+@dataclass(frozen=True, slots=True)
+class SendOptions:
+    """How to send. `timeout` is seconds a request may take; `retry_for` seconds a batch is repeated before sending
+    stops; `delay` seconds a worker rests after each request; `rate` events a second at most, None for no bound."""
+
+    batch: int = 500
+    concurrency: int = 4
+    timeout: float = 30.0
+    retry_for: float = 120.0
+    delay: float = 0.0
+    rate: float | None = None
+
+
+class CollectorClient:
+    """Posts to the collector at `url` (its `/collect`)."""
+
+    def __init__(self, url: str, options: SendOptions = SendOptions()) -> None:
+        if not re.match(r"https?://[^/]", url):
+            raise InputError(f"the collector's URL is {url!r}; allowed: http(s)://HOST:PORT/collect")
+        self._url = url
+        self._options = options
+        # A steady stream goes out in small steps, a burst a second is not steady.
+        step = max(1, int(options.rate / 4)) if options.rate else options.batch
+        self._batch = min(options.batch, step)
+
+    def send_all(self, events: Iterable[bytes], on_progress: Callable[[SendReport], None] | None = None) -> SendReport:
+        """`send` for callers without an event loop."""
+        return asyncio.run(self.send(events, on_progress))
+
+    async def send(
+        self, events: Iterable[bytes], on_progress: Callable[[SendReport], None] | None = None
+    ) -> SendReport:
+        """Send events (wire JSON), read one batch at a time; batches go out in order, up to `concurrency` at once.
+
+        A collector that stays away for `retry_for` seconds, or an answer that no repeat can mend, stops sending: the
+        report says so. Safe to repeat as a whole.
+        """
+        report = SendReport()
+        started = time.monotonic()
+        source = self._batches(events, report)
+        limits = httpx.Limits(max_connections=self._options.concurrency)
+        # A proxy of the environment is no way to this machine itself.
+        near = httpx.URL(self._url).host in ("localhost", "127.0.0.1", "::1")
+        async with httpx.AsyncClient(timeout=self._options.timeout, limits=limits, trust_env=not near) as http:
+            sending = _Sending(http, self._url, self._options, report, started, on_progress)
+            try:
+                async with asyncio.TaskGroup() as workers:
+                    for _ in range(self._options.concurrency):
+                        workers.create_task(sending.work(source))
+            except* (UnavailableError, InputError) as group:
+                report.stopped = str(group.exceptions[0])
+        report.failed = report.sent - report.accepted - report.refused
+        if report.failed:
+            report.reasons["not confirmed by the collector"] += report.failed
+        report.seconds = time.monotonic() - started
+        return report
+
+    def _batches(self, events: Iterable[bytes], report: SendReport) -> Iterator[tuple[int, list[bytes]]]:
+        """Batches with the number of events before each."""
+        rest = iter(events)
+        while batch := list(islice(rest, self._batch)):
+            before = report.sent
+            report.sent += len(batch)
+            yield before, batch
+
+
+class _Sending:
+    """One run of `send`."""
+
+    def __init__(
+        self,
+        http: httpx.AsyncClient,
+        url: str,
+        options: SendOptions,
+        report: SendReport,
+        started: float,
+        on_progress: Callable[[SendReport], None] | None,
+    ) -> None:
+        self._http, self._url, self._options, self._report, self._started = http, url, options, report, started
+        self._on_progress = on_progress
+        self._complained = False
+
+    async def work(self, source: Iterator[tuple[int, list[bytes]]]) -> None:
+        """Send batches until there are no more."""
+        for before, batch in source:
+            if self._options.rate:
+                await self._sleep_until(self._started + before / self._options.rate)
+            await self._deliver(batch)
+            if self._on_progress:
+                self._on_progress(self._report)
+            if self._options.delay:
+                await asyncio.sleep(self._options.delay)
+
+    async def _sleep_until(self, moment: float) -> None:
+        if (seconds := moment - time.monotonic()) > 0:
+            await asyncio.sleep(seconds)
+
+    async def _deliver(self, batch: list[bytes]) -> None:
+        """Repeat what is unconfirmed until all of `batch` is accepted or refused."""
+        deadline = time.monotonic() + self._options.retry_for
+        wait = _FIRST_WAIT
+        while batch:
+            response, problem = await self._post(batch)
+            unconfirmed = batch if response is None else await self._settle(response, batch)
+            if not unconfirmed:
+                self._complained = False
+                return
+            if len(unconfirmed) < len(batch):  # the collector gets on: start waiting anew
+                deadline, wait = time.monotonic() + self._options.retry_for, _FIRST_WAIT
+            batch = unconfirmed
+            pause = max(wait, _retry_after(response))
+            cause = problem or (f"HTTP {response.status_code}" if response is not None else "")
+            self._complain(cause)
+            if time.monotonic() + pause > deadline:
+                raise UnavailableError(
+                    f"{self._url} did not confirm events for {self._options.retry_for:g} s ({cause}). "
+                    "Start the collector and send again: what arrived twice counts once."
+                )
+            self._report.retries += 1
+            await asyncio.sleep(pause)
+            wait = min(wait * 2, _LONGEST_WAIT)
+
+    def _complain(self, cause: str) -> None:
+        """Say once an outage that sending waits."""
+        if not self._complained:
+            self._complained = True
+            log.warning("events not confirmed, sending again", url=self._url, cause=cause)
+
+    async def _post(self, batch: list[bytes]) -> tuple[httpx.Response | None, str]:
+        """The collector's answer, or None and why there is none."""
+        single = self._options.batch == 1
+        headers = {"content-type": "application/json" if single else "application/x-ndjson"}
+        try:
+            return await self._http.post(self._url, content=b"\n".join(batch), headers=headers), ""
+        except httpx.TransportError as error:
+            return None, str(error) or type(error).__name__
+
+    async def _settle(self, response: httpx.Response, batch: list[bytes]) -> list[bytes]:
+        """Count what the answer decides; the events that have to be sent again."""
+        status = response.status_code
+        if status == 413 and len(batch) > 1:
+            middle = len(batch) // 2
+            await self._deliver(batch[:middle])
+            await self._deliver(batch[middle:])
+            return []
+        if status in (201, 207, 422, 503) and (answer := _read_answer(response, len(batch))):
+            return self._count(answer, batch)
+        if 200 <= status < 300:
+            self._report.accepted += len(batch)
+            return []
+        if status in _TRY_AGAIN:
+            return batch
+        if status in (413, 422):
+            at, reason = _problem(response)
+            for event in batch:
+                self._report.refuse(_name(event), at, reason)
+            return []
+        raise InputError(f"{self._url} answered HTTP {status}: {response.text[:200]!r}. Is it a collector's /collect?")
+
+    def _count(self, answer: list[_Answered], batch: list[bytes]) -> list[bytes]:
+        again = []
+        for item in answer:
+            if item.status == "accepted":
+                self._report.accepted += 1
+            elif item.status == "refused":
+                name = item.event_id or _name(batch[item.index])
+                self._report.refuse(name, item.field or "body", item.reason or "no reason given")
+            else:
+                again.append(batch[item.index])
+        return again
+
+
+_answer_decoder = msgspec.json.Decoder(_BatchAnswer)
+
+
+def _read_answer(response: httpx.Response, size: int) -> list[_Answered] | None:
+    """The answer per event, None if this is not one for `size` events."""
+    try:
+        answer = _answer_decoder.decode(response.content).events
+    except msgspec.MsgspecError:
+        return None
+    return answer if [item.index for item in answer] == list(range(size)) else None
+
+
+def _problem(response: httpx.Response) -> tuple[str, str]:
+    """Field and reason of a problem answer: ours, or any other's text."""
+    try:
+        body: Any = msgspec.json.decode(response.content)
+        first = body["detail"][0]
+        return str(first["field"]), str(first["reason"])
+    except (msgspec.MsgspecError, LookupError, TypeError):
+        return "body", f"HTTP {response.status_code} {response.text[:100]}"
+
+
+def _retry_after(response: httpx.Response | None) -> float:
+    """Seconds the collector asks to wait, at most `_LONGEST_WAIT`."""
+    if response is None:
+        return 0.0
+    try:
+        return min(float(response.headers.get("retry-after", 0)), _LONGEST_WAIT)
+    except ValueError:
+        return 0.0
+
+
+def _name(event: bytes) -> str:
+    """How a refused event is called in the report."""
+    try:
+        return str(msgspec.json.decode(event)["event_id"])
+    except (msgspec.MsgspecError, LookupError, TypeError):
+        return event[:60].decode(errors="replace")

@@ -1,0 +1,1 @@
+"""generator: shoppers that browse and buy, seeded and reproducible."""
