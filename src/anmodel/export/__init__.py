@@ -1,0 +1,1 @@
+"""export: events from ClickHouse, and users, to the lake."""

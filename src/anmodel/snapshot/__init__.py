@@ -1,0 +1,1 @@
+"""snapshot: features and targets from the lake, for training and for today."""

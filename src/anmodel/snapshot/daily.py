@@ -1,0 +1,74 @@
+"""Build the daily snapshot: every user's features as of an instant."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import structlog
+
+from anmodel.errors import NotReadyError
+from anmodel.lake import Lake
+from anmodel.snapshot.engine import Engine, quoted
+from anmodel.snapshot.sources import known_events, open_events, open_trends
+from anmodel.snapshots import contract, daily_sql, snapshot_version
+
+log = structlog.get_logger()
+
+LATEST = "daily_features/latest.json"
+_EVENTS_A_CHUNK = 2_000_000
+
+
+def build_daily(
+    lake: Lake,
+    engine: Engine,
+    scratch: Path,
+    *,
+    as_of: datetime | None,
+    horizon_days: int,
+    progress: Callable[[int, str], None],
+) -> dict[str, Any]:
+    """Write the day's folder of `daily_features/`, replacing it whole, and return its manifest.
+
+    `as_of` (aware) is by default just after the lake's newest event; then `latest.json` names this snapshot. An `as_of`
+    that was asked for does so only if none is newer.
+    """
+    manifest, watermark = known_events(lake)
+    asked, as_of = as_of, (as_of or watermark).astimezone(UTC)
+    created_from = manifest.fingerprint
+    chunks = max(1, -(-manifest.rows // _EVENTS_A_CHUNK))
+    with open_events(lake, engine, manifest, until=as_of) as source, open_trends(lake) as trends:
+        rows = 0
+        for done in range(chunks):
+            chunk = scratch / f"chunk-{done}.parquet"
+            where = f"cityHash64(user_id) % {chunks} = {done}" if chunks > 1 else "1"
+            engine.write(chunk, daily_sql(source, as_of, where=where, trends=trends))
+            rows += pq.read_metadata(chunk).num_rows
+            progress(rows, f"part {done + 1} of {chunks}")
+    target = scratch / "daily.parquet"
+    engine.write(target, f"SELECT * FROM file('{quoted(str(scratch))}/chunk-*.parquet', 'Parquet') ORDER BY user_id")
+    folder = f"daily_features/snapshot_date={as_of:%Y-%m-%d}"
+    with target.open("rb") as file:
+        lake.write_file(f"{folder}/part-0.parquet", file)
+    result = {
+        "version": snapshot_version(horizon_days),
+        "snapshot_time": as_of.isoformat(),
+        "horizon_days": horizon_days,
+        "users": pq.read_metadata(target).num_rows,
+        "created_from": created_from,
+        "contract": contract(horizon_days),
+        "path": f"{folder}/part-0.parquet",
+    }
+    lake.write_json(f"{folder}/manifest.json", result)
+    if asked is None or as_of >= _newest(lake):
+        lake.write_json(LATEST, {"path": folder, "snapshot_time": as_of.isoformat()})
+    return result
+
+
+def _newest(lake: Lake) -> datetime:
+    """The instant of the snapshot that `latest.json` names, the beginning of time without one."""
+    try:
+        return datetime.fromisoformat(lake.read_json(LATEST)["snapshot_time"])
+    except NotReadyError:
+        return datetime.min.replace(tzinfo=UTC)

@@ -1,0 +1,48 @@
+"""What of the lake a snapshot reads, as tables of the engine."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+from anmodel.errors import InputError, LakeError, NotReadyError
+from anmodel.lake import Lake
+from anmodel.manifest import EventsManifest, events_path
+from anmodel.snapshot.engine import Engine, events_source, trends_source
+
+TRENDS = "trends/trends.parquet"
+
+
+def known_events(lake: Lake) -> tuple[EventsManifest, datetime]:
+    """The manifest of the lake's events and its watermark; raises `NotReadyError` when there are none."""
+    manifest = lake.events_manifest()
+    if not manifest.days or manifest.watermark is None:
+        raise NotReadyError(f"the lake {lake.url} has no events. Run `anmodel export` first")
+    return manifest, manifest.watermark
+
+
+@contextmanager
+def open_events(lake: Lake, engine: Engine, manifest: EventsManifest, until: datetime | None = None) -> Iterator[str]:
+    """The events of the days before `until` as a table for `FROM`; raises `LakeError` when rows are missing."""
+    days = manifest.within(until=until)
+    if not days:
+        raise InputError(f"no events before {until}; the lake begins on {min(manifest.days)}. Take a later instant")
+    with lake.on_disk([events_path(day) for day in days]) as files:
+        source = events_source(files)
+        found = engine.rows(f"SELECT count() AS rows FROM {source}")[0]["rows"]
+        expected = sum(day.rows for day in days.values())
+        if found != expected:
+            raise LakeError(
+                f"{lake.path('events')} holds {found} events where its manifest says {expected}: is an export running? "
+                "If not, run `anmodel export`; with --force if that does not help"
+            )
+        yield source
+
+
+@contextmanager
+def open_trends(lake: Lake) -> Iterator[str | None]:
+    """The trends as a table for `FROM`; None when the lake has none."""
+    if not lake.exists(TRENDS):
+        yield None
+        return
+    with lake.on_disk([TRENDS]) as files:
+        yield trends_source(files[0])

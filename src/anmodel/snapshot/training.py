@@ -1,0 +1,132 @@
+"""Build a training snapshot: features and targets at instants of the past, split into train, val and test."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import structlog
+
+from anmodel.errors import InputError
+from anmodel.lake import Lake
+from anmodel.snapshot.engine import Engine, quoted
+from anmodel.snapshot.plan import PARTS, SHARES, Plan, plan
+from anmodel.snapshot.sources import known_events, open_events, open_trends
+from anmodel.snapshots import contract, milliseconds, snapshot_version, training_sql
+
+log = structlog.get_logger()
+
+MOST_INSTANTS = 60
+_FEWEST_INSTANTS = 12
+_ROWS_A_CHUNK = 100_000
+_EVENTS_A_CHUNK = 2_000_000
+
+
+def build_training(
+    lake: Lake,
+    engine: Engine,
+    scratch: Path,
+    *,
+    name: str,
+    horizon_days: int,
+    max_rows: int,
+    progress: Callable[[int, str], None],
+) -> dict[str, Any]:
+    """Write `snapshots/<name>/` and return its manifest; the same lake gives the same rows.
+
+    `progress` is told the rows made and how far that is. Raises `NotReadyError` without events, `InputError` when
+    their history is too short.
+    """
+    manifest, watermark = known_events(lake)
+    with open_events(lake, engine, manifest) as source, open_trends(lake) as trends:
+        facts = engine.rows(
+            f"SELECT toUnixTimestamp64Milli(min(ts)) AS first, uniqExact(user_id) AS users FROM {source}"
+        )[0]
+        first = datetime.fromtimestamp(facts["first"] / 1000, UTC)
+        most = min(MOST_INSTANTS, max(_FEWEST_INSTANTS, max_rows // facts["users"]))
+        planned = plan(first, watermark, horizon_days=horizon_days, most_instants=most)
+        instants = [milliseconds(instant) for instant in planned.all_instants]
+        users = min(facts["users"], max(1, max_rows // len(instants)))
+        sample = _sample(engine, source, users) if users < facts["users"] else "1"
+        chunks = _chunks(users * len(instants), manifest.rows)
+        log.info("training snapshot planned", split=planned.split, instants=len(instants), users=users, chunks=chunks)
+        rows = 0
+        for done in range(chunks):
+            chunk = scratch / f"chunk-{done}.parquet"
+            where = f"{sample} AND cityHash64(user_id) % {chunks} = {done}" if chunks > 1 else sample
+            sql = training_sql(source, instants, horizon_days=horizon_days, where=where, trends=trends)
+            engine.write(chunk, sql)
+            rows += pq.read_metadata(chunk).num_rows
+            progress(rows, f"part {done + 1} of {chunks}")
+    made = _write_parts(lake, engine, scratch, name, planned)
+    result = {
+        "name": name,
+        "version": snapshot_version(horizon_days),
+        "horizon_days": horizon_days,
+        "contract": contract(horizon_days),
+        "created_from": manifest.fingerprint,
+        "watermark": watermark.isoformat(),
+        "split": planned.split,
+        "step_days": planned.step_days,
+        "instants": {part: [instant.isoformat() for instant in planned.instants[part]] for part in PARTS},
+        "users": users,
+        "embargo_days": horizon_days,
+        "rows": {part: rows for part, (rows, _) in made.items()},
+        "positive_rate": {part: rate for part, (_, rate) in made.items()},
+    }
+    lake.write_json(f"snapshots/{name}/manifest.json", result)
+    return result
+
+
+def _sample(engine: Engine, source: str, users: int) -> str:
+    """A condition that so many users meet, the same ones every time."""
+    hashes = f"SELECT DISTINCT cityHash64(user_id) AS hash FROM {source} ORDER BY hash LIMIT {users}"
+    sql = f"SELECT max(hash) AS last FROM ({hashes})"
+    return f"cityHash64(user_id) <= {engine.rows(sql)[0]['last']}"
+
+
+def _chunks(rows: int, events: int) -> int:
+    """Into how many groups of users to cut the work, for memory."""
+    return max(1, -(-rows // _ROWS_A_CHUNK), -(-events // _EVENTS_A_CHUNK))
+
+
+def _write_parts(lake: Lake, engine: Engine, scratch: Path, name: str, planned: Plan) -> dict[str, tuple[int, float]]:
+    """Write the three files, in order of time and user; returns rows and share of buyers of each."""
+    made: dict[str, tuple[int, float]] = {}
+    chunks = f"file('{quoted(str(scratch))}/chunk-*.parquet', 'Parquet')"
+    for part, condition in _conditions(engine, chunks, planned):
+        target = scratch / f"{part}.parquet"
+        engine.write(target, f"SELECT * FROM {chunks} WHERE {condition} ORDER BY snapshot_time, user_id")
+        rows = pq.read_metadata(target).num_rows
+        if not rows:
+            raise InputError(f"the {part} part has no rows: too few users were active. Collect more events")
+        bought = pq.read_table(target, columns=["will_purchase"])["will_purchase"]
+        made[part] = rows, pc.sum(bought).as_py() / rows
+    for part in PARTS:
+        with (scratch / f"{part}.parquet").open("rb") as file:
+            lake.write_file(f"snapshots/{name}/{part}.parquet", file)
+    return made
+
+
+def _conditions(engine: Engine, chunks: str, planned: Plan) -> Iterator[tuple[str, str]]:
+    """Which rows belong to each part, in SQL."""
+    if planned.split == "time":
+        for part in PARTS:
+            instants = ", ".join(str(milliseconds(instant)) for instant in planned.instants[part])
+            yield part, f"toUnixTimestamp64Milli(snapshot_time) IN ({instants})"
+        return
+    # another hash than the sample's and the chunks': theirs would leave parts empty
+    hashes = f"SELECT DISTINCT sipHash64(user_id) AS hash FROM {chunks}"
+    users = engine.rows(f"SELECT count() AS users FROM ({hashes})")[0]["users"]
+    if users < len(PARTS):
+        raise InputError(f"{users} active users; training needs at least {len(PARTS)}. Collect more events")
+    val = min(int(users * SHARES[0]), users - 2)
+    test = min(max(int(users * (SHARES[0] + SHARES[1])), val + 1), users - 1)
+    first_val, first_test = (
+        engine.rows(f"{hashes} ORDER BY hash LIMIT 1 OFFSET {offset}")[0]["hash"] for offset in (val, test)
+    )
+    yield "train", f"sipHash64(user_id) < {first_val}"
+    yield "val", f"sipHash64(user_id) >= {first_val} AND sipHash64(user_id) < {first_test}"
+    yield "test", f"sipHash64(user_id) >= {first_test}"

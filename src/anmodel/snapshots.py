@@ -1,0 +1,215 @@
+"""The snapshot contract: which columns a snapshot has, what they mean, and the one query that makes them.
+
+A row says what was known of a user at an instant t, and in training what came after:
+
+- features see events with ts < t only. "The last 7 days" is [t − 7 d, t), instants, not calendar days.
+- targets see purchases with t ≤ ts < t + horizon only. The amount is what the first order of that time costs: all
+  purchases of its session within the horizon.
+- trends see what was published by t (`known_from` ≤ t).
+
+Training, daily and one user's row come from the same query with other bounds; `source` is any table of ClickHouse
+with the columns of `events_raw`, without repeats: the table with FINAL, or `file(…)` over the lake.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from anmodel.errors import ContractError
+from anmodel.features import FEATURES, WINDOW_DAYS, Feature
+from anmodel.history import HISTORY, histories_sql
+
+__all__ = [
+    "ACTIVE_DAYS",
+    "FEATURES",
+    "FEATURE_NAMES",
+    "META",
+    "TARGETS",
+    "Feature",
+    "check_features",
+    "contract",
+    "daily_sql",
+    "snapshot_version",
+    "training_sql",
+    "user_sql",
+]
+
+FEATURE_NAMES: tuple[str, ...] = tuple(feature.name for feature in FEATURES)
+META = ("user_id", "snapshot_time", "region")
+TARGETS = ("will_purchase", "days_to_next_purchase", "next_purchase_amount")
+"""0 or 1; days from t to the first purchase within the horizon; the first order's cost. Without one, two nulls."""
+
+ACTIVE_DAYS = 180
+"""A user silent for longer gives no training row; the daily snapshot has them all the same."""
+
+TRENDS_DAYS = 30
+"""Search interest published longer ago than this is not used."""
+
+_DAY_MS = 86_400_000
+_LATEST = re.compile(r"latest\((\w+)\)")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def snapshot_version(horizon_days: int) -> str:
+    """12 hex digits that change with any name, kind, SQL, target or the horizon: what a model must agree on."""
+    described = [[feature.name, feature.kind, feature.sql] for feature in FEATURES]
+    query = training_sql("events", [0], horizon_days=horizon_days, trends="trends")
+    return hashlib.sha256(json.dumps([described, TARGETS, query]).encode()).hexdigest()[:12]
+
+
+def contract(horizon_days: int) -> dict[str, Any]:
+    """The contract as JSON, to be stored with a snapshot and a model."""
+    return {
+        "version": snapshot_version(horizon_days),
+        "horizon_days": horizon_days,
+        "features": [
+            {
+                "name": feature.name,
+                "kind": feature.kind,
+                "unit": feature.unit,
+                "meaning": feature.meaning,
+                "block": feature.block,
+            }
+            for feature in FEATURES
+        ],
+        "targets": list(TARGETS),
+    }
+
+
+def check_features(columns: Iterable[str], *, expected: Sequence[str]) -> None:
+    """Raise `ContractError` naming missing and unknown columns; their order does not matter."""
+    given = list(columns)
+    missing = [name for name in expected if name not in set(given)]
+    unknown = [name for name in given if name not in set(expected)]
+    faults = [f"{word} {', '.join(names)}" for word, names in (("missing", missing), ("unknown", unknown)) if names]
+    if faults:
+        raise ContractError(
+            f"features: {'; '.join(faults)}. Allowed: exactly the {len(expected)} features of the snapshot"
+        )
+
+
+def training_sql(
+    source: str, instants: Sequence[int], *, horizon_days: int, where: str = "1", trends: str | None = None
+) -> str:
+    """Features and targets of every active user at each instant (milliseconds since 1970), in order of time and user.
+
+    `where` restricts the events, by user only. `trends` is a table with the columns of trends.parquet; without it, the
+    trends' features are null.
+    """
+    return f"""\
+{_with(source, instants, where, trends)},
+baskets AS (
+    SELECT user_id, t_ms, min((ts_ms, event_id)) AS first, sum(price) AS total
+    FROM (
+        SELECT user_id, toUnixTimestamp64Milli(ts) AS ts_ms, event_id, session_id, round(price * 10000) AS price,
+            arrayJoin(arrayFilter(t -> ts_ms >= t AND ts_ms < t + {horizon_days * _DAY_MS}, instants)) AS t_ms
+        FROM {source} WHERE event_type = 'purchase' AND {where}
+    )
+    GROUP BY user_id, t_ms, session_id
+),
+targets AS (
+    SELECT user_id, t_ms, 1 AS bought, (min(first).1 - t_ms) / {_DAY_MS} AS days,
+        argMin(tuple(total), first).1 / 10000 AS amount
+    FROM baskets GROUP BY user_id, t_ms
+)
+SELECT {_columns()},
+    toUInt8(ifNull(targets.bought, 0)) AS will_purchase,
+    if(targets.bought, toNullable(targets.days), NULL) AS days_to_next_purchase,
+    if(targets.bought, targets.amount, NULL) AS next_purchase_amount
+FROM rows LEFT JOIN trends ON trends.region = rows.last_region AND trends.t_ms = rows.t_ms
+    LEFT JOIN targets ON targets.user_id = rows.user_id AND targets.t_ms = rows.t_ms
+WHERE rows.days_since_last <= {ACTIVE_DAYS}
+ORDER BY rows.t_ms, rows.user_id"""
+
+
+def daily_sql(source: str, as_of: datetime, *, where: str = "1", trends: str | None = None) -> str:
+    """Features of every user with an event before `as_of`, in order of user."""
+    return f"""\
+{_with(source, [milliseconds(as_of)], where, trends)}
+SELECT {_columns()}
+FROM rows LEFT JOIN trends ON trends.region = rows.last_region AND trends.t_ms = rows.t_ms
+ORDER BY rows.user_id"""
+
+
+def user_sql(source: str, as_of: datetime, *, trends: str | None = None) -> str:
+    """Features of the one user bound as the parameter `user_id`; no row when they have no event before `as_of`."""
+    return daily_sql(source, as_of, where="user_id = {user_id:String}", trends=trends)
+
+
+def milliseconds(instant: datetime) -> int:
+    """An aware datetime as whole milliseconds since 1970; a finer part is cut."""
+    if instant.tzinfo is None:
+        raise ValueError(f"got {instant}: an instant needs a zone")
+    return (instant - _EPOCH) // timedelta(milliseconds=1)
+
+
+def _columns() -> str:
+    """The outermost columns: what a snapshot file has, every number a Float64 that may be null."""
+    features = (
+        f"toNullable(toFloat64({_outer(feature)})) AS {feature.name}"
+        if feature.kind == "number"
+        else f"toString(rows.{feature.name}) AS {feature.name}"
+        for feature in FEATURES
+    )
+    instant = "fromUnixTimestamp64Milli(rows.t_ms, 'UTC') AS snapshot_time"
+    return ",\n    ".join(("rows.user_id AS user_id", instant, "rows.last_region AS region", *features))
+
+
+def _outer(feature: Feature) -> str:
+    return feature.sql if feature.block == "trends" else f"rows.{feature.name}"
+
+
+def _with(source: str, instants: Sequence[int], where: str, trends: str | None) -> str:
+    """The common table expressions down to `rows` (features of user × instant) and `trends` (region × instant)."""
+    features = ",\n        ".join(
+        f"{_expand(feature.sql)} AS {feature.name}" for feature in FEATURES if feature.block != "trends"
+    )
+    running = ", ".join(f"at_{name}" for name in HISTORY)
+    return f"""\
+WITH [{", ".join(map(str, sorted(instants)))}]::Array(Int64) AS instants,
+{histories_sql(source, where, max(instants))},
+running AS (
+    SELECT user_id, ts_ms, next_ms, type, spent, new_order, {running}
+    FROM histories ARRAY JOIN ts_ms, next_ms, type, spent, new_order, {running}
+),
+seen AS (
+    SELECT user_id, t_ms, (t_ms - ts_ms) / {_DAY_MS} AS age, t_ms <= next_ms AS newest,
+        type, spent, new_order, {running}
+    FROM running ARRAY JOIN arrayFilter(
+        t -> t > ts_ms AND (t <= next_ms OR t <= ts_ms + {WINDOW_DAYS * _DAY_MS}), instants) AS t_ms
+),
+rows AS (
+    SELECT user_id, t_ms,
+        {features}
+    FROM seen GROUP BY user_id, t_ms
+),
+trends AS ({_trends(trends)})"""
+
+
+def _trends(trends: str | None) -> str:
+    """Per region and instant, the newest search interest published by then of each query, averaged and at most."""
+    if trends is None:
+        null = "NULL::Nullable(Float64)"
+        return f"SELECT '' AS region, toInt64(0) AS t_ms, {null} AS mean, {null} AS max WHERE 0"
+    return f"""\
+
+    SELECT region, t_ms, avg(newest) AS mean, max(newest) AS max FROM (
+        SELECT region, query, argMax(popularity, (period_end, popularity)) AS newest,
+            arrayJoin(arrayFilter(t -> known_ms <= t AND t < known_ms + {TRENDS_DAYS * _DAY_MS}, instants)) AS t_ms
+        FROM (
+            SELECT toString(region) AS region, toString(query) AS query, popularity, period_end,
+                toUnixTimestamp64Milli(toDateTime64(known_from, 3, 'UTC')) AS known_ms
+            FROM {trends} WHERE popularity IS NOT NULL
+        )
+        GROUP BY region, query, t_ms
+    )
+    GROUP BY region, t_ms
+"""
+
+
+def _expand(sql: str) -> str:
+    """`latest(x)` written out."""
+    return _LATEST.sub(r"anyIf(at_\1, newest)", sql)

@@ -1,0 +1,166 @@
+"""The features once more, from their meaning and in plain Python: slow, obvious, and written apart from the SQL."""
+
+import math
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from anmodel.events import EVENT_TYPES
+
+DAY = timedelta(days=1)
+Row = dict[str, Any]
+
+
+def features_as_of(events: Sequence[Row], t: datetime) -> Row | None:
+    """One user's features; None when nothing happened before t. `events` may hold the future: it is not looked at."""
+    past = sorted((event for event in events if event["ts"] < t), key=lambda event: (event["ts"], event["event_id"]))
+    if not past:
+        return None
+    row: Row = {"region": past[-1]["region"]}
+    _volume(row, past, t)
+    _spend(row, past, t)
+    _recency(row, past, t)
+    _carts(row, past, t)
+    _ratios(row)
+    _sequence(row, past)
+    row["last_region"] = past[-1]["region"]
+    row["last_item"] = next((event["item_id"] for event in reversed(past) if event["item_id"]), "")
+    row["trend_popularity_mean"] = row["trend_popularity_max"] = None
+    return row
+
+
+def targets_from(events: Sequence[Row], t: datetime, horizon_days: int) -> Row:
+    """What a user bought in [t, t + horizon)."""
+    bought = sorted(
+        (e for e in events if e["event_type"] == "purchase" and t <= e["ts"] < t + horizon_days * DAY),
+        key=lambda event: (event["ts"], event["event_id"]),
+    )
+    if not bought:
+        return {"will_purchase": 0, "days_to_next_purchase": None, "next_purchase_amount": None}
+    prices = [e["price"] for e in bought if e["session_id"] == bought[0]["session_id"] and e["price"] is not None]
+    return {
+        "will_purchase": 1,
+        "days_to_next_purchase": (bought[0]["ts"] - t) / DAY,
+        "next_purchase_amount": sum(prices) if prices else None,
+    }
+
+
+def same(one: Any, other: Any) -> bool:
+    """Equal values; numbers up to the last bits of a float."""
+    if isinstance(one, float | int) and isinstance(other, float | int):
+        return math.isclose(one, other, rel_tol=1e-12, abs_tol=1e-9)
+    return bool(one == other)
+
+
+def _of(events: Sequence[Row], kind: str) -> list[Row]:
+    return [event for event in events if event["event_type"] == kind]
+
+
+def _last(events: Sequence[Row], days: float, t: datetime) -> list[Row]:
+    return [event for event in events if event["ts"] >= t - days * DAY]
+
+
+def _orders(events: Sequence[Row]) -> list[Row]:
+    """The first purchase of each session."""
+    seen: dict[str, Row] = {}
+    for event in _of(events, "purchase"):
+        seen.setdefault(event["session_id"], event)
+    return list(seen.values())
+
+
+def _volume(row: Row, past: list[Row], t: datetime) -> None:
+    row["total_events"] = len(past)
+    row["active_days"] = len({event["ts"].date() for event in past})
+    row["total_sessions"] = len({event["session_id"] for event in past})
+    row["distinct_items"] = len({event["item_id"] for event in past} - {""})
+    names = {
+        "total_clicks": "click",
+        "total_views": "product_view",
+        "total_searches": "search",
+        "total_carts": "add_to_cart",
+        "total_purchases": "purchase",
+    }
+    for name, kind in names.items():
+        row[name] = len(_of(past, kind))
+    for days in (1, 3, 7, 30, 90):
+        row[f"events_last_{days}d"] = len(_last(past, days, t))
+    row["active_days_last_30d"] = sum(
+        any(t - (back + 1) * DAY <= event["ts"] < t - back * DAY for event in past) for back in range(30)
+    )
+    row["views_last_7d"] = len(_last(_of(past, "product_view"), 7, t))
+    row["searches_last_7d"] = len(_last(_of(past, "search"), 7, t))
+    for days in (3, 7, 30, 90):
+        row[f"purchases_last_{days}d"] = len(_last(_of(past, "purchase"), days, t))
+    row["total_orders"] = len(_orders(past))
+    for days in (7, 30, 90):
+        row[f"orders_last_{days}d"] = len(_last(_orders(past), days, t))
+
+
+def _spend(row: Row, past: list[Row], t: datetime) -> None:
+    bought = _of(past, "purchase")
+
+    def spent(events: list[Row]) -> float:
+        return sum(event["price"] or 0 for event in events)
+
+    row["total_spent"] = spent(bought)
+    for days in (3, 7, 30, 90):
+        row[f"spent_last_{days}d"] = spent(_last(bought, days, t))
+    row["avg_order_value"] = row["total_spent"] / row["total_orders"] if row["total_orders"] else None
+    row["avg_order_value_30d"] = row["spent_last_30d"] / max(1, row["orders_last_30d"])
+    row["avg_spend_per_event"] = row["total_spent"] / len(past)
+    row["last_purchase_price"] = (bought[-1]["price"] or 0) if bought else None
+
+
+def _recency(row: Row, past: list[Row], t: datetime) -> None:
+    def since(events: list[Row]) -> float | None:
+        return (t - events[-1]["ts"]) / DAY if events else None
+
+    row["days_since_first"] = (t - past[0]["ts"]) / DAY
+    row["days_since_last"] = since(past)
+    row["days_since_last_purchase"] = since(_of(past, "purchase"))
+    row["days_since_last_cart"] = since(_of(past, "add_to_cart"))
+    row["days_since_last_view"] = since(_of(past, "product_view"))
+    row["recency_score"] = 1 / (1 + row["days_since_last"])
+    orders = _orders(past)
+    gap = (orders[-1]["ts"] - orders[0]["ts"]) / DAY / (len(orders) - 1) if len(orders) > 1 else None
+    row["days_between_orders"] = gap
+    row["order_overdue"] = (t - orders[-1]["ts"]) / DAY / gap if gap else None
+
+
+def _carts(row: Row, past: list[Row], t: datetime) -> None:
+    carts = _of(past, "add_to_cart")
+    row["carts_last_7d"] = len(_last(carts, 7, t))
+    open_carts: list[Row] = []
+    for event in past:
+        if event["event_type"] == "purchase":
+            open_carts = []
+        elif event["event_type"] == "add_to_cart":
+            open_carts.append(event)
+    row["carts_since_purchase"] = len(open_carts)
+    for days in (1, 3, 7):
+        row[f"open_carts_last_{days}d"] = len(_last(open_carts, days, t))
+
+
+def _ratios(row: Row) -> None:
+    row["conversion_rate"] = row["total_purchases"] / row["total_events"]
+    row["conversion_rate_30d"] = row["purchases_last_30d"] / max(1, row["events_last_30d"])
+    row["purchase_frequency"] = row["total_purchases"] / row["active_days"]
+    row["events_per_day"] = row["total_events"] / row["active_days"]
+    row["cart_conversion"] = row["total_purchases"] / row["total_carts"] if row["total_carts"] else None
+    for name, column, short, long in (
+        ("micro_event_growth", "events", 3, 7),
+        ("micro_purchase_growth", "purchases", 3, 7),
+        ("micro_spent_growth", "spent", 3, 7),
+        ("month_event_growth", "events", 7, 30),
+    ):
+        base = row[f"{column}_last_{long}d"] / long
+        row[name] = row[f"{column}_last_{short}d"] / short / base if base else None
+    row["micro_purchase_ratio"] = row["purchases_last_3d"] / row["events_last_3d"] if row["events_last_3d"] else None
+
+
+def _sequence(row: Row, past: list[Row]) -> None:
+    newest = past[-50:]
+    for kind in EVENT_TYPES:
+        row[f"seq_{kind}"] = len(_of(newest, kind)) / len(newest)
+    row["last_event_type"] = past[-1]["event_type"]
+    row["previous_event_type"] = past[-2]["event_type"] if len(past) > 1 else ""

@@ -1,0 +1,332 @@
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from histories import START, fill, own_warehouse, some_events, store
+from naive_features import features_as_of, same, targets_from
+
+from anmodel.errors import InputError, LakeError, NotReadyError
+from anmodel.export.events import export_events
+from anmodel.export.table import EventsTable
+from anmodel.lake import Lake
+from anmodel.manifest import events_path
+from anmodel.snapshot.daily import build_daily
+from anmodel.snapshot.engine import Engine, events_source
+from anmodel.snapshot.training import build_training
+from anmodel.snapshots import FEATURE_NAMES, META, TARGETS, daily_sql, milliseconds, training_sql, user_sql
+from clickhouse_process import ClickHouseProcess
+
+H = 7
+Row = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    with Engine(tmp_path_factory.mktemp("engine"), threads=2, memory_mb=1000) as engine:
+        yield engine
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return Lake(str(tmp_path / "lake"))
+
+
+@pytest.fixture
+def scratch(tmp_path: Path) -> Path:
+    (tmp_path / "scratch").mkdir()
+    return tmp_path / "scratch"
+
+
+def train(lake: Lake, engine: Engine, scratch: Path, *, max_rows: int = 400_000, horizon_days: int = H) -> Row:
+    for left in scratch.glob("*.parquet"):
+        left.unlink()
+    return build_training(
+        lake, engine, scratch, name="m", horizon_days=horizon_days, max_rows=max_rows, progress=lambda rows, note: None
+    )
+
+
+def daily(lake: Lake, engine: Engine, scratch: Path, as_of: datetime | None = None) -> Row:
+    for left in scratch.glob("*.parquet"):
+        left.unlink()
+    return build_daily(lake, engine, scratch, as_of=as_of, horizon_days=H, progress=lambda rows, note: None)
+
+
+def source(lake: Lake) -> str:
+    return events_source([lake.path(name) for name in lake.event_files()])
+
+
+def by_user(events: list[Row]) -> dict[str, list[Row]]:
+    users: dict[str, list[Row]] = {}
+    for event in events:
+        users.setdefault(event["user_id"], []).append(event)
+    return users
+
+
+def difference(row: Row, expected: Row) -> dict[str, tuple[Any, Any]]:
+    return {name: (row[name], expected[name]) for name in expected if not same(row[name], expected[name])}
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_every_feature_and_target_is_what_its_meaning_says(seed: int, lake: Lake, engine: Engine) -> None:
+    events = some_events(seed, users=40, days=120)
+    fill(lake, events)
+    instants = [
+        START + timedelta(days=days, milliseconds=extra) for days, extra in ((1, 0), (30, 0), (30, 1), (100, 0))
+    ]
+    rows = engine.rows(training_sql(source(lake), [milliseconds(t) for t in instants], horizon_days=H))
+    expected = {}
+    for user, history in by_user(events).items():
+        for t in instants:
+            if features := features_as_of(history, t):
+                expected[user, t] = features | targets_from(history, t, H)
+    assert {(row["user_id"], row["snapshot_time"]) for row in rows} == expected.keys()
+    wrong = [difference(row, expected[row["user_id"], row["snapshot_time"]]) for row in rows]
+    assert [each for each in wrong if each] == []
+    assert (
+        set(rows[0])
+        == {*META, *FEATURE_NAMES, *TARGETS}
+        == {"user_id", "snapshot_time", *next(iter(expected.values()))}
+    )
+
+
+def test_training_daily_and_one_users_row_are_the_same_row_for_row(lake: Lake, engine: Engine) -> None:
+    events = some_events(4, users=30)
+    fill(lake, events)
+    t = START + timedelta(days=40, hours=3)
+    trained = engine.rows(
+        training_sql(source(lake), [milliseconds(t - timedelta(days=9)), milliseconds(t)], horizon_days=H)
+    )
+    trained = [{name: row[name] for name in row if name not in TARGETS} for row in trained if row["snapshot_time"] == t]
+    assert trained == engine.rows(daily_sql(source(lake), t))
+    assert len(trained) > 20
+    for row in trained[:5]:
+        assert engine.rows(user_sql(source(lake), t), {"user_id": row["user_id"]}) == [row]
+    assert engine.rows(user_sql(source(lake), t), {"user_id": "nobody"}) == []
+
+
+def test_the_table_in_clickhouse_and_the_exported_lake_give_the_same_rows(
+    clickhouse: ClickHouseProcess, lake: Lake, engine: Engine
+) -> None:
+    warehouse = own_warehouse(clickhouse)
+    events = some_events(16, users=20)
+    store(warehouse, events)
+    store(warehouse, events[::3])  # repeats, which FINAL hides
+    table = EventsTable(warehouse, rows_a_group=1000)
+    export_events(table, lake, since=START.date(), until=None, force=False, progress=lambda rows, note: None)
+    t = START + timedelta(days=50, hours=18)
+    from_lake = engine.rows(daily_sql(source(lake), t))
+    final = f"{warehouse.db}.events_raw FINAL"
+    assert aware(warehouse.query(daily_sql(final, t))) == from_lake
+    assert len(from_lake) > 15
+    for row in from_lake[:3]:
+        assert aware(warehouse.query(user_sql(final, t), {"user_id": row["user_id"]})) == [row]
+
+
+def aware(rows: list[Row]) -> list[Row]:
+    """The client gives times in UTC without a zone."""
+    return [row | {"snapshot_time": row["snapshot_time"].replace(tzinfo=UTC)} for row in rows]
+
+
+def test_shuffling_the_future_changes_no_feature(lake: Lake, engine: Engine) -> None:
+    events = some_events(5, users=30)
+    t = START + timedelta(days=30)
+    fill(lake, events)
+    before = engine.rows(daily_sql(source(lake), t))
+    other = some_events(99, users=30)
+    fill(lake, [e for e in events if e["ts"] < t] + [e for e in other if e["ts"] >= t])
+    assert engine.rows(daily_sql(source(lake), t)) == before
+    fill(
+        lake,
+        [e for e in events if e["ts"] < t - timedelta(days=1)] + [e for e in other if e["ts"] >= t - timedelta(days=1)],
+    )
+    assert engine.rows(daily_sql(source(lake), t)) != before
+
+
+def test_a_user_silent_for_half_a_year_is_in_the_daily_snapshot_but_gives_no_training_row(
+    lake: Lake, engine: Engine
+) -> None:
+    event = some_events(6, users=1)[0] | {"ts": START}
+    fill(lake, [event])
+    day_180, later = START + timedelta(days=180), START + timedelta(days=180, milliseconds=1)
+    rows = engine.rows(training_sql(source(lake), [milliseconds(day_180), milliseconds(later)], horizon_days=H))
+    assert [row["snapshot_time"] for row in rows] == [day_180]
+    (row,) = engine.rows(daily_sql(source(lake), later))
+    assert row["total_events"] == 1
+    assert row["events_last_90d"] == 0
+
+
+def test_trends_are_those_published_by_the_instant_and_of_the_users_region(
+    lake: Lake, engine: Engine, scratch: Path
+) -> None:
+    fill(lake, [some_events(7, users=1)[0] | {"ts": START, "region": "UA-30", "user_id": "u"}])
+
+    def period(region: str, query: str, day: int, popularity: float) -> Row:
+        end = START + timedelta(days=day)
+        return {
+            "query": query,
+            "region": region,
+            "period_end": end.date(),
+            "known_from": (end + timedelta(days=1)).date(),
+            "popularity": popularity,
+        }
+
+    values = [
+        period("UA-30", "shoes", 3, 40.0),
+        period("UA-30", "phone", 3, 10.0),
+        period("UA-30", "shoes", 10, 80.0),
+        period("UA-40", "shoes", 3, 99.0),
+    ]
+    lake.write_table("trends/trends.parquet", pa.Table.from_pylist(values))
+    seen = {}
+    for days in (3.999, 4, 10.999, 11, 60):
+        daily(lake, engine, scratch, START + timedelta(days=days))
+        (row,) = lake.read_table(lake.read_json("daily_features/latest.json")["path"] + "/part-0.parquet").to_pylist()
+        seen[days] = row["trend_popularity_mean"], row["trend_popularity_max"]
+    assert seen == {3.999: (None, None), 4: (25.0, 40.0), 10.999: (25.0, 40.0), 11: (45.0, 80.0), 60: (None, None)}
+
+
+def test_parts_lie_in_order_of_time_with_a_horizon_between_them(lake: Lake, engine: Engine, scratch: Path) -> None:
+    fill(lake, some_events(8, users=30, days=120))
+    made = train(lake, engine, scratch)
+    assert made["split"] == "time"
+    instants = {
+        part: [datetime.fromisoformat(text) for text in made["instants"][part]] for part in ("train", "val", "test")
+    }
+    assert max(instants["train"]) + timedelta(days=H) <= min(instants["val"])
+    assert max(instants["val"]) + timedelta(days=H) <= min(instants["test"])
+    watermark = lake.events_manifest().watermark
+    assert watermark is not None
+    assert max(instants["test"]) == watermark - timedelta(days=H)
+    for part in instants:
+        table = lake.read_table(f"snapshots/m/{part}.parquet")
+        assert table.num_rows == made["rows"][part] > 0
+        assert set(table["snapshot_time"].to_pylist()) <= set(instants[part])
+        assert sum(table["will_purchase"].to_pylist()) / table.num_rows == made["positive_rate"][part]
+    assert lake.read_json("snapshots/m/manifest.json") == made
+
+
+def test_a_second_run_on_the_same_lake_gives_the_same_files(lake: Lake, engine: Engine, scratch: Path) -> None:
+    fill(lake, some_events(9, users=60, days=120))
+
+    def files() -> dict[str, bytes]:
+        train(lake, engine, scratch)
+        daily(lake, engine, scratch)
+        names = [name for folder in ("snapshots", "daily_features") for name in lake.sizes(folder)]
+        return {name: Path(lake.path(name)).read_bytes() for name in names}
+
+    first = files()
+    assert len(first) == 7
+    assert files() == first
+
+
+def test_max_rows_samples_whole_users_and_the_same_ones_again(lake: Lake, engine: Engine, scratch: Path) -> None:
+    fill(lake, some_events(10, users=60, days=120))
+    made = train(lake, engine, scratch, max_rows=300)
+    assert 0 < sum(made["rows"].values()) <= 300
+    assert 0 < made["users"] < 60
+    users = [lake.read_table(f"snapshots/m/{part}.parquet")["user_id"].unique().to_pylist() for part in made["rows"]]
+    assert len({user for part in users for user in part}) <= made["users"]
+    assert train(lake, engine, scratch, max_rows=300) == made
+
+
+def test_a_history_too_short_for_embargoes_is_split_by_users(lake: Lake, engine: Engine, scratch: Path) -> None:
+    events = some_events(11, users=100, days=14)
+    fill(lake, events)
+    made = train(lake, engine, scratch)
+    assert made["split"] == "users"
+    users = [set(lake.read_table(f"snapshots/m/{part}.parquet")["user_id"].to_pylist()) for part in made["rows"]]
+    assert all(users)
+    assert sum(map(len, users)) == len(set.union(*users))
+
+
+def test_three_users_are_enough_and_two_are_not(lake: Lake, engine: Engine, scratch: Path) -> None:
+    events = some_events(11, users=100, days=14)
+    early = sorted({event["user_id"] for event in events if event["ts"] < START + timedelta(days=1)})
+    fill(lake, [event for event in events if event["user_id"] in early[:3]])
+    assert min(train(lake, engine, scratch)["rows"].values()) > 0
+    fill(lake, [event for event in events if event["user_id"] in early[:2]])
+    with pytest.raises(InputError, match="2 active users; training needs at least 3"):
+        train(lake, engine, scratch)
+
+
+def test_a_history_no_longer_than_the_horizon_is_refused_with_what_is_needed(
+    lake: Lake, engine: Engine, scratch: Path
+) -> None:
+    fill(lake, some_events(12, users=10, days=5))
+    with pytest.raises(InputError, match=r"span \d\.\d days.*needs at least 8"):
+        train(lake, engine, scratch)
+
+
+def test_an_empty_lake_says_to_export_first(lake: Lake, engine: Engine, scratch: Path) -> None:
+    with pytest.raises(NotReadyError, match="anmodel export"):
+        train(lake, engine, scratch)
+    with pytest.raises(NotReadyError, match="anmodel export"):
+        daily(lake, engine, scratch)
+
+
+def test_a_day_that_lost_rows_is_noticed(lake: Lake, engine: Engine, scratch: Path) -> None:
+    fill(lake, some_events(13, users=10, days=30))
+    day = sorted(lake.events_manifest().days)[3]
+    lake.write_table(events_path(day), lake.read_table(events_path(day)).slice(1))
+    with pytest.raises(LakeError, match="manifest says"):
+        daily(lake, engine, scratch)
+
+
+def test_daily_holds_every_user_before_the_instant_and_latest_names_the_newest(
+    lake: Lake, engine: Engine, scratch: Path
+) -> None:
+    events = some_events(14, users=30, days=30)
+    fill(lake, events)
+    newest = daily(lake, engine, scratch)
+    assert newest["users"] == 30
+    assert (
+        newest["snapshot_time"]
+        == max(e["ts"] for e in events).replace(microsecond=max(e["ts"] for e in events).microsecond + 1000).isoformat()
+    )
+    earlier = daily(lake, engine, scratch, datetime(2026, 1, 3, tzinfo=UTC))
+    seen = {event["user_id"] for event in events if event["ts"] < datetime(2026, 1, 3, tzinfo=UTC)}
+    table = lake.read_table("daily_features/snapshot_date=2026-01-03/part-0.parquet")
+    assert set(table["user_id"].to_pylist()) == seen
+    assert earlier["users"] == len(seen)
+    assert lake.read_json("daily_features/latest.json")["snapshot_time"] == newest["snapshot_time"]
+    with pytest.raises(InputError, match="2026-01-01"):
+        daily(lake, engine, scratch, START - timedelta(days=1))
+
+
+def test_an_engine_with_too_little_memory_names_the_setting(lake: Lake, tmp_path: Path) -> None:
+    from anmodel.errors import SettingError
+
+    fill(lake, some_events(15, users=100, most=500))
+    with Engine(tmp_path, threads=1, memory_mb=1) as small, pytest.raises(SettingError, match="SNAPSHOT_MEMORY_MB"):
+        small.rows(daily_sql(source(lake), START + timedelta(days=60)))
+
+
+def anmodel(lake: Lake, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "anmodel", "snapshot", *arguments],
+        env={**os.environ, "PARQUET_OUT": lake.url},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_the_commands_build_both_snapshots_and_describe_the_features(lake: Lake) -> None:
+    fill(lake, some_events(17, users=30, days=60))
+    trained = anmodel(lake, "train", "--name", "model1")
+    assert (trained.returncode, "split by time" in trained.stdout) == (0, True), trained
+    made = anmodel(lake, "daily", "--as-of", "2026-02-01")
+    assert (made.returncode, "as of 2026-02-01T00:00:00+00:00" in made.stdout) == (0, True), made
+    assert lake.read_json("daily_features/latest.json")["path"] == "daily_features/snapshot_date=2026-02-01"
+    described = anmodel(lake, "--describe")
+    assert described.returncode == 0
+    assert all(name in described.stdout for name in FEATURE_NAMES)
+    refused = anmodel(lake, "daily", "--as-of", "yesterday")
+    assert (refused.returncode, "'yesterday'" in refused.stderr) == (2, True), refused
+    assert lake.sizes(".tmp") == {}
