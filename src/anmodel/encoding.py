@@ -1,0 +1,90 @@
+"""Frames of features to the matrix the trees read: one path for training and for serving."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from anmodel.errors import InputError
+
+Matrix = npt.NDArray[np.float64]
+Kind = Literal["number", "category"]
+
+
+class FrameEncoder:
+    """Turns features into numbers without inventing any: what is missing stays NaN.
+
+    Numbers pass as they are (an infinity counts as missing). A category becomes the position of its value among the
+    frequent ones seen in training; a rare, new, empty or missing value becomes NaN, which the trees know how to treat.
+    """
+
+    def __init__(self, max_categories: int = 100, min_category_rows: int = 20) -> None:
+        self.max_categories = max_categories
+        self.min_category_rows = min_category_rows
+
+    def fit(self, frame: pd.DataFrame, kinds: Mapping[str, Kind] | None = None) -> "FrameEncoder":
+        """Learn the columns and their frequent categories. `kinds` says what a column is; without it its type does."""
+        self.names: tuple[str, ...] = tuple(str(name) for name in frame.columns)
+        self.kinds: dict[str, Kind] = {
+            name: kinds[name] if kinds else _kind_of(frame[column])
+            for name, column in zip(self.names, frame.columns, strict=True)
+        }
+        self.categories: dict[str, list[str]] = {
+            name: self._frequent(frame[name]) for name in self.names if self.kinds[name] == "category"
+        }
+        return self
+
+    @property
+    def category_positions(self) -> list[int]:
+        """Columns of the matrix that hold categories."""
+        return [position for position, name in enumerate(self.names) if self.kinds[name] == "category"]
+
+    def transform(self, frame: pd.DataFrame) -> Matrix:
+        """Rows × features. `frame` has the columns of `fit` in any order; InputError names what is no number."""
+        matrix = np.empty((len(frame), len(self.names)), dtype=np.float64)
+        for position, name in enumerate(self.names):
+            known = self.categories.get(name)
+            matrix[:, position] = _numbers(frame[name]) if known is None else _positions(frame[name], known)
+        return matrix
+
+    def _frequent(self, column: "pd.Series[Any]") -> list[str]:
+        """The most frequent values first, equal ones by name; at least one value is kept however few the rows are."""
+        counts = _texts(column).value_counts()
+        counts = counts[counts.index != ""]
+        ordered = sorted(counts.items(), key=lambda item: (-int(item[1]), str(item[0])))
+        least = min(self.min_category_rows, max(1, len(column) // 10))
+        return [str(value) for value, count in ordered[: self.max_categories] if count >= least]
+
+
+def _kind_of(column: "pd.Series[Any]") -> Kind:
+    return "number" if pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column) else "category"
+
+
+def _texts(column: "pd.Series[Any]") -> "pd.Series[str]":
+    """Values as text; missing ones as the empty text."""
+    values = column.astype(object)
+    return values.where(values.notna(), "").astype(str)
+
+
+def _numbers(column: "pd.Series[Any]") -> Matrix:
+    try:
+        values = column.to_numpy(dtype=np.float64, na_value=np.nan)
+    except (TypeError, ValueError) as error:
+        wrong = next((value for value in column if not _is_number(value)), None)
+        raise InputError(f"{column.name}: got {wrong!r}; a number or null is needed.") from error
+    return np.where(np.isfinite(values), values, np.nan)
+
+
+def _is_number(value: object) -> bool:
+    try:
+        float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return value is None or value is pd.NA
+    return True
+
+
+def _positions(column: "pd.Series[Any]", known: Sequence[str]) -> Matrix:
+    found = pd.Index(list(known), dtype=object).get_indexer(pd.Index(_texts(column), dtype=object)).astype(np.float64)
+    return np.where(found < 0, np.nan, found)

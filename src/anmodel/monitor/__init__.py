@@ -1,0 +1,1 @@
+"""monitor: drift of features and forecasts, and forecasts against what happened."""

@@ -1,0 +1,51 @@
+"""`anmodel monitor`."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from anmodel.settings import MonitorSettings
+from anmodel.telemetry import configure_logging
+
+if TYPE_CHECKING:
+    from anmodel.monitor.monitoring import Report
+
+_WORST = {"alarm": 0, "warn": 1, "ok": 2}
+
+
+def command(
+    runs: Annotated[int, typer.Option(min=0, help="Newest finished score runs to compare with what happened.")] = 7,
+    every: Annotated[bool, typer.Option("--all", help="Print the findings that are ok, too.")] = False,
+) -> None:
+    """Compare today's features and chances with training, and past forecasts with what happened. Safe to repeat.
+
+    Findings go to ClickHouse's monitor_reports as ok, warn or alarm. An alarm does not make the command fail.
+    """
+    settings = MonitorSettings.load()
+    configure_logging(settings)
+
+    from anmodel.lake import Lake
+    from anmodel.monitor.monitoring import monitor
+    from anmodel.registry import Registry
+    from anmodel.warehouse import Warehouse
+
+    reports = monitor(Lake(settings.parquet_out), Registry(settings), Warehouse.connect(settings), runs=runs)
+    if not reports:
+        typer.echo(
+            "Nothing to measure yet: no champion with a daily snapshot, and no forecast whose horizon has passed."
+        )
+    for report in reports:
+        typer.echo(table(report, every=every))
+
+
+def table(report: "Report", *, every: bool) -> str:
+    """The findings as lines, the worst first; without `every`, those of single features only if not ok."""
+    counts = {level: sum(item.level == level for item in report.findings) for level in _WORST}
+    lines = [
+        f"{report.model_name} version {report.model_version} as of {report.snapshot_time:%Y-%m-%d %H:%M}: "
+        + ", ".join(f"{count} {level}" for level, count in counts.items())
+    ]
+    shown = [item for item in report.findings if every or item.level != "ok" or not item.feature]
+    shown.sort(key=lambda item: (_WORST[item.level], item.metric, -item.value))
+    lines += [f"  {item.level:5}  {item.metric:26}  {item.feature:26}  {item.value:12.4f}" for item in shown]
+    return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""register: decide which version of the model is in use."""

@@ -1,0 +1,79 @@
+"""Whether a newly trained version may replace the one in use. Computes; talks to nobody."""
+
+from dataclasses import dataclass
+
+from anmodel.evaluation import UserBootstrap, WeightedAuc, log_losses, weighted_mean
+from anmodel.model import ContextAwareModel
+from anmodel.samples import Sample
+
+RESAMPLES = 200
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether to promote, and why, in a sentence for the registry and the person who asks."""
+
+    promote: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class Gain:
+    """How much better the challenger is: the mean, and 95 % bounds by users drawn anew. Above 0 is better."""
+
+    mean: float
+    low: float
+    high: float
+
+    @property
+    def better(self) -> bool:
+        """Beyond chance."""
+        return self.low > 0
+
+    @property
+    def worse(self) -> bool:
+        """Beyond chance."""
+        return self.high < 0
+
+    def __str__(self) -> str:
+        return f"{self.mean:+.4f} [{self.low:+.4f}, {self.high:+.4f}]"
+
+
+def compare(challenger: ContextAwareModel, champion: ContextAwareModel, test: Sample) -> Verdict:
+    """Both on the same rows, later than any that the challenger learnt from.
+
+    Promoted when log loss or ROC AUC is better beyond chance and the other is not worse beyond chance. Rows of one kind
+    of user only are judged by log loss alone.
+    """
+    loss, auc = _gains(challenger, champion, test)
+    measures = {"log loss": loss} | ({"ROC AUC": auc} if auc is not None else {})
+    found = "; ".join(f"{name} {gain}" for name, gain in measures.items())
+    said = f"on the same {len(test.bought):,} test rows, gain against the champion: {found}"
+    if any(gain.worse for gain in measures.values()):
+        return Verdict(False, f"Not better: {said}.")
+    if any(gain.better for gain in measures.values()):
+        return Verdict(True, f"Better: {said}.")
+    return Verdict(False, f"No better than chance would make it: {said}.")
+
+
+def _gains(challenger: ContextAwareModel, champion: ContextAwareModel, test: Sample) -> tuple[Gain, Gain | None]:
+    new, old = (made.predict(test.features)["purchase_proba"].to_numpy() for made in (challenger, champion))
+    draws = UserBootstrap(test.users, resamples=RESAMPLES)
+    saved = log_losses(test.bought, old) - log_losses(test.bought, new)
+    loss = Gain(float(saved.mean()), *draws.interval(weighted_mean(saved)))
+    if not 0 < test.bought.sum() < len(test.bought):
+        return loss, None
+    new_auc, old_auc = WeightedAuc(test.bought, new), WeightedAuc(test.bought, old)
+    even = test.bought * 0 + 1
+    difference = draws.interval(lambda weights: new_auc(weights) - old_auc(weights))
+    return loss, Gain(new_auc(even) - old_auc(even), *difference)
+
+
+def compare_logged(challenger: dict[str, float], champion: dict[str, float]) -> str:
+    """What the two versions' own metrics say, each on its own test rows; for models of different snapshots."""
+    pairs = [
+        f"{name} {champion[key]:.4f} → {challenger[key]:.4f}"
+        for name, key in (("log loss", "test_log_loss"), ("ROC AUC", "test_roc_auc"))
+        if key in challenger and key in champion
+    ]
+    return "; ".join(pairs) or "no metrics in common"

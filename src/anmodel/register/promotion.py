@@ -1,0 +1,110 @@
+"""Putting versions in use: judge the newest, take a named one, or go back. Each is safe to repeat."""
+
+from dataclasses import dataclass
+
+import structlog
+
+from anmodel.errors import ContractError, NotReadyError
+from anmodel.lake import Lake
+from anmodel.register.comparison import Verdict, compare, compare_logged
+from anmodel.registry import ModelVersion, Registry
+from anmodel.samples import read_manifest, read_sample
+from anmodel.snapshots import snapshot_version
+
+log = structlog.get_logger()
+
+DECISION = "decision"
+CHALLENGER, ROLLED_BACK = "challenger", "rolled back"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Which version is in use now, which was before (None: the first), and why."""
+
+    champion: ModelVersion
+    former: ModelVersion | None
+    changed: bool
+    reason: str
+
+
+def promote_newest(registry: Registry, lake: Lake) -> Outcome:
+    """Put the newest version in use if it is the first one or better than the one in use; say why or why not."""
+    newest, champion = registry.newest(), registry.champion()
+    if newest is None:
+        raise NotReadyError(f"Model {registry.name} has no version. Run `anmodel train` first.")
+    if champion is not None and champion.version == newest.version:
+        return Outcome(champion, None, False, "The newest version is in use already.")
+    if champion is not None and newest.tags.get(DECISION) == ROLLED_BACK:
+        return Outcome(champion, None, False, f"Version {newest.version} was rolled back. Train a new one, or name it.")
+    verdict = _judge(registry, lake, newest, champion)
+    if not verdict.promote:
+        assert champion is not None
+        registry.note(newest, **{DECISION: CHALLENGER, "reason": verdict.reason})
+        return Outcome(champion, None, False, f"Version {newest.version} stays challenger. {verdict.reason}")
+    registry.set_champion(newest, reason=verdict.reason)
+    return Outcome(newest, champion, True, verdict.reason)
+
+
+def promote_version(registry: Registry, number: str) -> Outcome:
+    """Put this version in use, whatever its metrics."""
+    version, champion = registry.version(number), registry.champion()
+    if champion is not None and champion.version == version.version:
+        return Outcome(champion, None, False, f"Version {number} is in use already.")
+    reason = "Chosen by hand."
+    registry.set_champion(version, reason=reason)
+    return Outcome(version, champion, True, reason)
+
+
+def roll_back(registry: Registry) -> Outcome:
+    """Put the version in use that the champion replaced. A version left this way is not promoted by itself again.
+
+    Repeated, it does not go forward again: NotReadyError when there is nothing earlier to go back to.
+    """
+    champion, former = registry.champion(), registry.former_champion()
+    if champion is None or former is None or former.tags.get(DECISION) == ROLLED_BACK:
+        raise NotReadyError(
+            f"Model {registry.name} has no earlier champion to go back to. "
+            "`anmodel register --version N` puts one in use."
+        )
+    reason = f"Rolled back from version {champion.version}."
+    registry.set_champion(former, reason=reason)
+    registry.note(champion, **{DECISION: ROLLED_BACK, "reason": f"Rolled back to version {former.version}."})
+    return Outcome(former, champion, True, reason)
+
+
+def _judge(registry: Registry, lake: Lake, newest: ModelVersion, champion: ModelVersion | None) -> Verdict:
+    if champion is None:
+        return Verdict(True, _first(newest))
+    if champion.snapshot_version != newest.snapshot_version:
+        return _judge_by_logged(newest, champion)
+    name = newest.tags.get("snapshot_name", "model1")
+    manifest = read_manifest(lake, name)
+    if manifest["version"] != newest.snapshot_version:
+        raise ContractError(
+            f"version {newest.version} was trained on snapshot version {newest.snapshot_version}, the lake has "
+            f"{manifest['version']}. Run `anmodel train` first."
+        )
+    test = read_sample(lake, name, "test", manifest["contract"])
+    log.info("challenger compared", challenger=newest.version, champion=champion.version, rows=len(test.bought))
+    return compare(registry.load(newest).model, registry.load(champion).model, test)
+
+
+def _first(newest: ModelVersion) -> str:
+    saved = newest.metrics.get("test_log_loss_saved")
+    if saved is None or saved > 0:
+        return "The first version."
+    return (
+        "The first version. It is no better than its simplest baseline on the test rows "
+        f"(log loss {-saved:.4f} higher): read its forecasts with care."
+    )
+
+
+def _judge_by_logged(newest: ModelVersion, champion: ModelVersion) -> Verdict:
+    """The two read other features, so no rows suit both."""
+    said = (
+        f"The champion reads snapshot version {champion.snapshot_version}, this one {newest.snapshot_version}; "
+        f"each on its own test rows: {compare_logged(newest.metrics, champion.metrics)}."
+    )
+    if snapshot_version(int(newest.contract["horizon_days"])) == newest.snapshot_version:
+        return Verdict(True, f"The champion cannot read the snapshots that this AnModel makes. {said}")
+    return Verdict(False, f"This AnModel does not make the snapshots that version {newest.version} reads. {said}")

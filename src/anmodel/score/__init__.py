@@ -1,0 +1,1 @@
+"""score: a forecast for every user of the daily snapshot."""

@@ -1,0 +1,61 @@
+"""Rows of the forecasts table from features and what the model says of them. Computes; talks to nobody."""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+
+from anmodel.forecasts import FORECASTS_SCHEMA, segment
+from anmodel.reasons import Reason
+
+Array = npt.NDArray[np.float64]
+
+
+def percentiles(proba: Array) -> Array:
+    """For each user the share of all users, in %, whose chance is not higher; equal chances share the highest."""
+    ordered = np.sort(proba)
+    return np.asarray(100 * np.searchsorted(ordered, proba, side="right") / max(len(proba), 1), dtype=np.float64)
+
+
+def forecast_table(
+    meta: pd.DataFrame,
+    features: pd.DataFrame,
+    forecast: pd.DataFrame,
+    percentile: Array,
+    reasons: list[list[Reason]],
+    run: dict[str, Any],
+) -> pa.Table:
+    """One block of the table. `meta` has user_id and region, `run` the values that all rows share."""
+    columns: dict[str, Any] = {
+        **{name: [value] * len(meta) for name, value in run.items()},
+        "user_id": meta["user_id"],
+        "region": meta["region"].fillna(""),
+        **{str(name): forecast[name].to_numpy() for name in forecast.columns},
+        "percentile": percentile,
+        "segment": segments(forecast["purchase_proba"], features),
+        "reasons": [msgspec.json.encode(item).decode() for item in reasons],
+        "features": feature_documents(features, run["snapshot_time"]),
+    }
+    return pa.Table.from_pydict(columns, schema=FORECASTS_SCHEMA)
+
+
+def segments(proba: "pd.Series[float]", features: pd.DataFrame) -> list[str]:
+    """The marketer's group of each user."""
+    seen, events = (features[name].fillna(np.inf if name == "days_since_last" else 0) for name in _SEGMENT_BY)
+    return [segment(*row) for row in zip(proba, seen, events, strict=True)]
+
+
+_SEGMENT_BY = ("days_since_last", "events_last_7d")
+
+
+def feature_documents(features: pd.DataFrame, instant: datetime) -> list[str]:
+    """Each user's features as a JSON object with the snapshot's date; what is not known is null."""
+    names = (*map(str, features.columns), "snapshot_date")
+    day = instant.date().isoformat()
+    rows = zip(*(features[name].tolist() for name in features.columns), strict=True)
+    encode = msgspec.json.Encoder().encode  # writes NaN as null
+    return [encode(dict(zip(names, (*row, day), strict=True))).decode() for row in rows]

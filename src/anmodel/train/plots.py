@@ -1,0 +1,95 @@
+"""Pictures of how good a model is, as PNG files."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from sklearn.metrics import precision_recall_curve, roc_curve
+
+from anmodel.evaluation import Array
+
+_BLUE, _GREY, _ORANGE = "#1f5fa8", "#8a8a8a", "#d9730d"
+
+
+def draw_plots(folder: Path, bought: Array, chances: dict[str, Array], importance: "pd.Series[float]") -> list[Path]:
+    """Write roc, pr, calibration, probability and importance; the first two only where both kinds of user are.
+
+    `chances` holds the chances by each forecast, the model's under `model`.
+    """
+    plots: dict[str, Callable[[Axes], None]] = {
+        "calibration": lambda axes: _calibration(axes, bought, chances["model"]),
+        "probability": lambda axes: _probability(axes, bought, chances["model"]),
+        "importance": lambda axes: _importance(axes, importance),
+    }
+    if 0 < bought.sum() < len(bought):
+        plots["roc"] = lambda axes: _roc(axes, bought, chances)
+        plots["pr"] = lambda axes: _pr(axes, bought, chances)
+    return [_save(folder / f"{name}.png", draw) for name, draw in sorted(plots.items())]
+
+
+def _save(path: Path, draw: Callable[[Axes], None]) -> Path:
+    figure = Figure(figsize=(6.4, 4.8), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.spines[["top", "right"]].set_visible(False)
+    draw(axes)
+    figure.savefig(path, dpi=110, metadata={"Software": None})
+    return path
+
+
+def _color(name: str) -> str:
+    return _BLUE if name == "model" else _GREY
+
+
+def _roc(axes: Axes, bought: Array, chances: dict[str, Array]) -> None:
+    for (name, proba), style in zip(chances.items(), ("-", ":", "--", "-."), strict=False):
+        wrong, right, _ = roc_curve(bought, proba)
+        axes.plot(wrong, right, style, color=_color(name), label=name)
+    axes.set(title="Buyers found against others bothered (ROC)", xlabel="share of others", ylabel="share of buyers")
+    axes.legend()
+
+
+def _pr(axes: Axes, bought: Array, chances: dict[str, Array]) -> None:
+    for (name, proba), style in zip(chances.items(), ("-", ":", "--", "-."), strict=False):
+        precision, recall, _ = precision_recall_curve(bought, proba)
+        axes.plot(recall, precision, style, color=_color(name), label=name)
+    axes.set(
+        title="Precision and recall", xlabel="share of buyers found", ylabel="share of chosen who buy", ylim=(0, 1.02)
+    )
+    axes.legend()
+
+
+def _calibration(axes: Axes, bought: Array, proba: Array) -> None:
+    chunks = [rows for rows in np.array_split(np.argsort(proba, kind="stable"), 10) if len(rows)]
+    said = [float(proba[rows].mean()) for rows in chunks]
+    happened = [float(bought[rows].mean()) for rows in chunks]
+    top = max(0.05, *said, *happened) * 1.05
+    axes.plot([0, top], [0, top], color=_GREY, linestyle=":", label="as said")
+    axes.plot(said, happened, "o-", color=_BLUE, label="tenths of the users")
+    axes.set(
+        title="Is a chance of 30 % really 30 %?",
+        xlabel="chance",
+        ylabel="share who bought",
+        xlim=(0, top),
+        ylim=(0, top),
+    )
+    axes.legend()
+
+
+def _probability(axes: Axes, bought: Array, proba: Array) -> None:
+    bins = np.linspace(0, 1, 41).tolist()
+    axes.hist(proba[bought == 0], bins=bins, color=_GREY, alpha=0.7, label="did not buy")
+    axes.hist(proba[bought > 0], bins=bins, color=_ORANGE, alpha=0.8, label="bought")
+    axes.set(title="Chances given", xlabel="chance", ylabel="users (log scale)", yscale="symlog")
+    axes.legend()
+
+
+def _importance(axes: Axes, importance: "pd.Series[float]") -> None:
+    top = importance.head(20)[::-1]
+    axes.barh([str(name) for name in top.index], top.to_numpy(), color=_BLUE)
+    axes.tick_params(axis="y", labelsize=8)
+    axes.set(title="What the chance depends on", xlabel="share of the trees' gain")

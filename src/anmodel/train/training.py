@@ -1,0 +1,139 @@
+"""Fit, measure and register one model. Safe to repeat: the same rows, parameters and code are one version."""
+
+import hashlib
+import json
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from anmodel import boosting, calibration, encoding, evaluation, model, quantiles
+from anmodel.evaluation import Array, UserBootstrap, WeightedAuc, forecast_metrics, log_losses, weighted_mean
+from anmodel.lake import Lake
+from anmodel.model import ContextAwareModel
+from anmodel.registry import ModelVersion, Registry, code_versions
+from anmodel.samples import Sample, read_manifest, read_sample
+from anmodel.train.baselines import baseline_chances, baseline_metrics
+from anmodel.train.plots import draw_plots
+
+log = structlog.get_logger()
+
+_CODE = (boosting, calibration, encoding, evaluation, model, quantiles)
+_EXAMPLE_ROWS = 5
+
+
+def train(
+    lake: Lake, registry: Registry, *, name: str, seed: int = 42, threads: int = 0, force: bool = False
+) -> tuple[ModelVersion, bool]:
+    """Make a version of the model from the snapshot `name`; returns it, and whether it is new.
+
+    A version of the same rows, parameters and code is returned as it is, unless `force`. The new one is not in use
+    until `register` says so. Rows too few to learn from give a simple model with notes, not an error.
+    """
+    manifest = read_manifest(lake, name)
+    made = ContextAwareModel(horizon_days=int(manifest["horizon_days"]), random_state=seed, n_jobs=threads)
+    identity = _identity(manifest, made)
+    known = next((version for version in registry.versions() if version.tags.get("identity") == identity), None)
+    if known is not None and not force:
+        log.info("training skipped, the version exists", version=known.version, hint="--force trains all the same")
+        return known, False
+    contract = manifest["contract"]
+    with _step("rows read"):
+        parts = {part: read_sample(lake, name, part, contract) for part in ("train", "val", "test")}
+    with _step("model fitted", rows=len(parts["train"].features)):
+        later = (parts["val"].features, parts["val"].targets)
+        made.fit(parts["train"].features, parts["train"].targets, validation=later, contract=contract)
+    for note in made.notes_:
+        log.warning("model limited", note=note)
+    with tempfile.TemporaryDirectory() as folder:
+        with _step("model measured"):
+            metrics = _measure(made, parts, Path(folder))
+        with _step("version registered"):
+            version = registry.log(
+                made,
+                contract=contract,
+                metrics=metrics,
+                params=_parameters(made, manifest, parts),
+                files=Path(folder),
+                inputs=_inputs(name, manifest, identity, made),
+                example=parts["test"].features.head(_EXAMPLE_ROWS),
+            )
+    return version, True
+
+
+def _measure(made: ContextAwareModel, parts: dict[str, Sample], folder: Path) -> dict[str, float]:
+    """Metrics of validation and test rows, of the baselines on the test rows, and the plots and files beside them."""
+    metrics: dict[str, float] = {"notes": float(len(made.notes_))}
+    for part in ("val", "test"):
+        rows = parts[part]
+        forecast = made.predict(rows.features)
+        found = forecast_metrics(rows.targets, forecast, made.predict_intervals(rows.features))
+        metrics |= {f"{part}_{metric}": value for metric, value in found.items()}
+    test = parts["test"]
+    proba = forecast["purchase_proba"].to_numpy()
+    baselines = baseline_chances(parts["train"], test)
+    metrics |= baseline_metrics(parts["train"], test, baselines)
+    metrics |= _certainty(test, proba, baselines)
+    draw_plots(folder, test.bought, {"model": proba, **baselines}, made.feature_importance_)
+    (folder / "metrics.json").write_text(json.dumps(metrics, indent=1, sort_keys=True))
+    (folder / "notes.txt").write_text("\n".join(made.notes_) or "Nothing to note.")
+    return metrics
+
+
+def _certainty(test: Sample, proba: Array, baselines: dict[str, Array]) -> dict[str, float]:
+    """95 % intervals by users drawn anew: of the AUC, and of the log loss saved against the best baseline."""
+    draws = UserBootstrap(test.users)
+    losses = {name: log_losses(test.bought, chance) for name, chance in baselines.items()}
+    best = min(losses.values(), key=lambda loss: float(loss.mean()))
+    saved = best - log_losses(test.bought, proba)
+    low, high = draws.interval(weighted_mean(saved))
+    found = {
+        "test_log_loss_saved": float(saved.mean()),
+        "test_log_loss_saved_low": low,
+        "test_log_loss_saved_high": high,
+    }
+    if 0 < test.bought.sum() < len(test.bought):
+        found["test_roc_auc_low"], found["test_roc_auc_high"] = draws.interval(WeightedAuc(test.bought, proba))
+    return found
+
+
+def _parameters(made: ContextAwareModel, manifest: dict[str, Any], parts: dict[str, Sample]) -> dict[str, Any]:
+    return {
+        **made.get_params(),
+        "trees": made.trees_,
+        "calibration": made.calibration_,
+        "threshold": round(made.optimal_threshold_, 6),
+        "split": manifest.get("split", "time"),
+        **{f"rows_{part}": len(rows.features) for part, rows in parts.items()},
+    }
+
+
+def _inputs(name: str, manifest: dict[str, Any], identity: str, made: ContextAwareModel) -> dict[str, str]:
+    return {
+        "snapshot_name": name,
+        "identity": identity,
+        "data_fingerprint": str(manifest["created_from"]),
+        "instants": json.dumps({part: [times[0], times[-1]] for part, times in manifest["instants"].items() if times}),
+        "notes": " ".join(made.notes_),
+    }
+
+
+def _identity(manifest: dict[str, Any], made: ContextAwareModel) -> str:
+    """A hash of all that the model depends on: rows, parameters (threads change nothing) and code."""
+    parameters = {key: value for key, value in made.get_params().items() if key != "n_jobs"}
+    rows = {key: manifest[key] for key in ("name", "version", "horizon_days", "created_from", "instants", "rows")}
+    sources = [hashlib.sha256(Path(str(module.__file__)).read_bytes()).hexdigest() for module in _CODE]
+    text = json.dumps([rows, parameters, sources, code_versions()], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@contextmanager
+def _step(done: str, **facts: Any) -> Iterator[None]:
+    """Log what was done and how long it took."""
+    started = time.monotonic()
+    yield
+    log.info(done, seconds=round(time.monotonic() - started, 1), **facts)

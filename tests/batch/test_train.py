@@ -1,0 +1,166 @@
+"""train: one snapshot in, one measured version of the model in a real MLflow registry out."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import mlflow
+import pandas as pd
+import pytest
+from synthetic import fill_lake, write_training
+from typer.testing import CliRunner
+
+from anmodel.cli import app
+from anmodel.errors import ContractError, NotReadyError
+from anmodel.lake import Lake
+from anmodel.registry import ModelVersion, Registry
+from anmodel.samples import read_sample
+from anmodel.snapshot.engine import Engine
+from anmodel.snapshot.training import build_training
+from anmodel.snapshots import contract
+from anmodel.train.training import train
+
+PICTURES = {"roc.png", "pr.png", "calibration.png", "importance.png", "probability.png"}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("train")
+
+
+@pytest.fixture(scope="module")
+def lake(folder: Path) -> Lake:
+    lake = Lake(str(folder / "lake"))
+    write_training(lake)
+    return lake
+
+
+@pytest.fixture(scope="module")
+def registry(registry_of: Callable[[str], Registry]) -> Registry:
+    return registry_of("test_train")
+
+
+@pytest.fixture(scope="module")
+def version(lake: Lake, registry: Registry) -> ModelVersion:
+    made, new = train(lake, registry, name="model1", threads=1)
+    assert new
+    return made
+
+
+def test_the_model_is_measured_against_baselines_on_the_same_rows(version: ModelVersion) -> None:
+    found = version.metrics
+
+    assert found["test_roc_auc_low"] < found["test_roc_auc"] < found["test_roc_auc_high"]
+    assert found["test_log_loss"] < min(found[f"baseline_{name}_log_loss"] for name in ("prevalence", "recency", "rfm"))
+    assert found["baseline_recency_roc_auc"] > 0.6  # the made-up shoppers depend on it
+    assert found["test_log_loss_saved_low"] > 0
+    assert found["test_mae_amount"] < found["baseline_median_mae_amount"]
+    assert {"val_f1", "test_pr_auc", "test_brier", "test_ece", "test_rmse_days", "test_rmse_amount"} <= set(found)
+
+
+def test_the_version_keeps_contract_inputs_and_pictures(version: ModelVersion, registry: Registry) -> None:
+    assert version.contract == contract(7)
+    assert version.tags["data_fingerprint"] == "lake-1"
+    assert version.tags["code.anmodel"]
+    assert version.tags["code.lightgbm"]
+    files = {item.path for item in mlflow.MlflowClient(registry._uri).list_artifacts(version.run_id)}
+    assert files >= PICTURES | {"metrics.json", "contract.json", "notes.txt"}
+    run = mlflow.MlflowClient(registry._uri).get_run(version.run_id)
+    assert run.data.params["rows_train"] == "2000"
+    assert mlflow.models.get_model_info(f"models:/{version.name}/{version.version}").signature is not None
+
+
+def test_the_same_rows_again_give_the_same_version_unless_forced(
+    version: ModelVersion, lake: Lake, registry: Registry
+) -> None:
+    again, new = train(lake, registry, name="model1", threads=2)
+    assert (again.version, new) == (version.version, False)
+
+    forced, new = train(lake, registry, name="model1", threads=1, force=True)
+    assert new
+    assert forced.version != version.version
+    assert forced.metrics == version.metrics
+
+
+def test_other_rows_or_another_seed_give_another_version(
+    version: ModelVersion, folder: Path, registry: Registry
+) -> None:
+    other = Lake(str(folder / "other"))
+    write_training(other, rows=500, created_from="lake-2")
+
+    assert train(other, registry, name="model1", threads=1)[1]
+    assert train(other, registry, name="model1", threads=1, seed=1)[1]
+
+
+def test_another_process_loads_the_model_and_answers_the_same(
+    version: ModelVersion, registry: Registry, lake: Lake, folder: Path
+) -> None:
+    rows = read_sample(lake, "model1", "test", version.contract).features.head(20)
+    rows.to_parquet(folder / "rows.parquet")
+    code = (
+        "import sys, pandas; from anmodel.registry import Registry; from anmodel.settings import RegistrySettings\n"
+        "registry = Registry(RegistrySettings.load(mlflow_tracking_uri=sys.argv[1], model_name='test_train'))\n"
+        "model = registry.load(registry.version(sys.argv[2])).model\n"
+        "print(model.predict(pandas.read_parquet(sys.argv[3])).to_json(orient='values', double_precision=15))"
+    )
+    arguments = [registry._uri, version.version, str(folder / "rows.parquet")]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True, cwd=folder
+    )
+
+    expected = registry.load(version).model.predict(rows)
+    said = pd.DataFrame(json.loads(done.stdout), columns=expected.columns)
+    pd.testing.assert_frame_equal(said, expected, check_dtype=False, check_index_type=False, rtol=1e-12)
+
+
+def test_a_snapshot_of_other_code_is_refused(folder: Path, registry: Registry) -> None:
+    lake = Lake(str(folder / "old"))
+    write_training(lake, rows=100)
+    lake.write_json(
+        "snapshots/model1/manifest.json", {**lake.read_json("snapshots/model1/manifest.json"), "version": "0" * 12}
+    )
+
+    with pytest.raises(ContractError, match=r"000000000000.*anmodel snapshot train --name model1"):
+        train(lake, registry, name="model1")
+
+
+def test_without_a_snapshot_it_says_what_is_missing(folder: Path, registry: Registry) -> None:
+    with pytest.raises(NotReadyError, match=r"snapshots/model1/manifest\.json is not there yet"):
+        train(Lake(str(folder / "nothing")), registry, name="model1")
+
+
+def test_a_young_shop_gets_a_model_with_notes(folder: Path, registry: Registry) -> None:
+    lake = Lake(str(folder / "young"))
+    write_training(lake, rows=60, share=0.01, created_from="young")
+    version, _ = train(lake, registry, name="model1")
+
+    assert version.metrics["notes"] >= 3
+    assert "Everyone gets the same chance" in version.tags["notes"]
+
+
+def test_the_command_fits_a_real_snapshot_and_prints_the_comparison(
+    mlflow_variables: dict[str, str], registry_of: Callable[[str], Registry], tmp_path: Path
+) -> None:
+    lake = Lake(str(tmp_path / "lake"))
+    fill_lake(lake, users=120, days=60)
+    (tmp_path / "scratch").mkdir()
+    with Engine(tmp_path / "scratch", threads=2, memory_mb=1000) as engine:
+        build_training(
+            lake,
+            engine,
+            tmp_path / "scratch",
+            name="shop",
+            horizon_days=7,
+            max_rows=3000,
+            progress=lambda rows, note: None,
+        )
+    environment = {**mlflow_variables, "PARQUET_OUT": lake.url, "MODEL_NAME": "test_train_command"}
+    done = CliRunner().invoke(app, ["train", "--name", "shop"], env=environment, catch_exceptions=False)
+
+    assert done.exit_code == 0
+    assert "test_train_command version 1 trained" in done.stdout
+    assert "prevalence" in done.stdout
+    found = registry_of("test_train_command").version("1").metrics
+    assert found["test_roc_auc"] > 0.7
