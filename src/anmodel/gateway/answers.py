@@ -1,0 +1,178 @@
+"""The shapes of the gateway's answers. The OpenAPI document, and from it the console's types, are made of these."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field, StrictFloat, StrictInt, StrictStr
+
+from anmodel.forecasts import Segment
+
+MAX_RECORDS = 1000
+"""Most records in one request for a prediction."""
+
+Mode = Literal["full", "fallback"]
+SortKey = Literal[
+    "purchase_proba",
+    "user_id",
+    "total_spent",
+    "days_since_last",
+    "events_last_7d",
+    "next_purchase_amount_pred",
+    "days_to_next_pred",
+]
+Value = float | int | str | None
+
+_SAFE_INTEGER = 2**53
+Given = (
+    Annotated[StrictFloat, Field(allow_inf_nan=False)]
+    | Annotated[StrictInt, Field(ge=-_SAFE_INTEGER, le=_SAFE_INTEGER)]
+    | Annotated[StrictStr, Field(max_length=1024)]
+    | None
+)
+"""A feature's value in a request: a number, a text, or null for unknown."""
+
+
+class Problem(BaseModel):
+    """What every refusal looks like."""
+
+    detail: str = Field(description="What came, what was allowed, what to do.")
+
+
+class RecordsProblem(Problem):
+    """A refusal of records; the lists are there when their features do not fit the model."""
+
+    unknown: list[str] | None = Field(None, description="Features given that the model does not have.")
+    missing: list[str] | None = Field(None, description="Features of the model that were not given.")
+
+
+class Health(BaseModel):
+    status: Literal["ok"]
+
+
+class MissingPart(BaseModel):
+    part: str = Field(description="clickhouse, forecasts, predictor or users.")
+    reason: str
+
+
+class Readiness(BaseModel):
+    status: Literal["ready", "degraded"]
+    missing: list[MissingPart]
+    mode: Mode = Field(description="`fallback`: users are listed without forecasts.")
+
+
+class ServiceDetail(BaseModel):
+    status: Literal["loaded", "pending", "error"] = Field(description="pending: no model is registered yet.")
+    version: str | None = Field(description="Version of the model in the registry.")
+    snapshot_version: str | None = Field(description="Version of the features it reads.")
+    model_path: str | None = Field(description="Always null; kept for older clients.")
+    error: str | None = Field(description="Why it is not loaded, or why a newer version was refused.")
+
+
+class Services(BaseModel):
+    services: list[str]
+    details: dict[str, ServiceDetail]
+
+
+class Importance(BaseModel):
+    feature: str
+    importance: float
+
+
+class DescribedFeature(BaseModel):
+    name: str
+    type: Literal["number", "category"]
+    unit: str
+    meaning: str
+    block: str = Field(description="Group of features that belong together.")
+    categories: list[str] | None = Field(description="Values the model knows, most frequent first; null for a number.")
+
+
+class ModelInfo(BaseModel):
+    service: str
+    version: str
+    snapshot_version: str
+    horizon_days: int
+    features: list[str]
+    optimal_threshold: float = Field(description="`will_purchase_pred` is 1 from this probability on.")
+    feature_importance_top10: list[Importance]
+    feature_medians: dict[str, Value] = Field(description="Median of a number, most frequent value of a category.")
+    metrics: dict[str, float]
+    described: list[DescribedFeature]
+
+
+class PredictRequest(BaseModel):
+    records: list[dict[str, Given]] = Field(
+        min_length=1, max_length=MAX_RECORDS, description="Every feature of the model each; null where unknown."
+    )
+    service: str | None = Field(None, description="The service; must equal the one in the address, if both are given.")
+
+
+class Prediction(BaseModel):
+    purchase_proba: float
+    will_purchase_pred: int
+    days_to_next_pred: float
+    next_purchase_amount_pred: float
+
+
+class Predictions(BaseModel):
+    predictions: list[Prediction]
+    model_version: str
+
+
+class User(BaseModel):
+    user_id: str
+    region: str | None
+    segment: Segment | None
+    percentile: float | None = Field(description="Share of all users, in percent, whose chance is not higher.")
+    features: dict[str, Value] = Field(description="Features, snapshot_date and the four predictions; {} in fallback.")
+
+
+class UserPage(BaseModel):
+    users: list[User]
+    total: int = Field(description="Users that the filters let through, on all pages.")
+    limit: int | None
+    offset: int
+    mode: Mode
+    reason: str | None = Field(description="Why the mode is `fallback`.")
+    snapshot_date: str | None
+    model_version: str | None
+
+
+class Reason(BaseModel):
+    feature: str
+    value: Value
+    effect: float = Field(description="What it adds to the log-odds of a purchase.")
+    text: str
+
+
+class Intervals(BaseModel):
+    """Ranges that hold the truth in about 80 of 100 cases: [low, high]."""
+
+    days_to_next: tuple[float, float] | None
+    next_purchase_amount: tuple[float, float] | None
+
+
+class RecentEvent(BaseModel):
+    ts: str
+    event_type: str
+    item_id: str | None
+    price: float | None
+
+
+class UserDetail(User):
+    reasons: list[Reason]
+    intervals: Intervals | None
+    recent_events: list[RecentEvent] = Field(description="Newest first, at most 20.")
+    mode: Mode = Field(description="`fallback`: there is no forecast of this user.")
+    reason: str | None = Field(description="Why the mode is `fallback`.")
+
+
+class SegmentSize(BaseModel):
+    segment: Segment
+    users: int
+    expected_revenue: float = Field(description="Sum of chance × amount over the segment's users.")
+
+
+class Segments(BaseModel):
+    segments: list[SegmentSize]
+    total: int
+    mode: Mode

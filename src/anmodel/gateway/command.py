@@ -1,0 +1,77 @@
+"""`anmodel gateway`: serve the API, or write its description."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from anmodel.settings import GatewaySettings
+from anmodel.telemetry import configure_logging
+
+if TYPE_CHECKING:
+    from anmodel.gateway.parts import Parts
+
+
+def command(
+    openapi: Annotated[
+        Path | None, typer.Option(help="Write the OpenAPI document to this file and end; nothing is connected to.")
+    ] = None,
+) -> None:
+    """Serve users, forecasts and predictions over HTTP until SIGTERM or Ctrl-C."""
+    if openapi is not None:
+        from anmodel.gateway.app import openapi_document
+
+        openapi.write_text(json.dumps(openapi_document(), indent=2) + "\n", encoding="utf-8")
+        typer.echo(f"wrote {openapi}")
+        return
+    settings = GatewaySettings.load()
+    configure_logging(settings)
+    serve(settings)
+
+
+def serve(settings: GatewaySettings) -> None:
+    """Serve until told to end; requests under way are answered first, for at most five seconds."""
+    import uvicorn
+
+    from anmodel.gateway.app import create_app
+
+    origins = [origin.strip() for origin in settings.cors_origins.split(",") if origin.strip()]
+    app = create_app(lambda: open_parts(settings), origins)
+    uvicorn.run(
+        app,
+        host=settings.gateway_host,
+        port=settings.gateway_port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=5,
+    )
+
+
+@asynccontextmanager
+async def open_parts(settings: GatewaySettings) -> "AsyncIterator[Parts]":
+    """The clients; none connects before it is asked, so the gateway starts whatever is missing."""
+    import httpx
+
+    from anmodel.gateway.forecast_store import ForecastStore
+    from anmodel.gateway.parts import Parts
+    from anmodel.gateway.predictor_client import PredictorClient
+    from anmodel.gateway.shop_users import ShopUsers
+    from anmodel.users import UsersTable
+
+    forecasts = ForecastStore(settings, settings.model_name)
+    timeout = httpx.Timeout(settings.predict_timeout, connect=min(settings.predict_timeout, 2.0))
+    # The predictor is ours and near: a proxy meant for the internet must not come between.
+    async with httpx.AsyncClient(base_url=settings.predictor_url, timeout=timeout, trust_env=False) as client:
+        try:
+            yield Parts(
+                service=settings.model_name,
+                forecasts=forecasts,
+                users=ShopUsers(UsersTable.of(settings)),
+                predictor=PredictorClient(client, settings.model_name),
+            )
+        finally:
+            forecasts.close()

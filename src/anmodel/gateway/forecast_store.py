@@ -1,0 +1,171 @@
+"""Forecasts and events in ClickHouse, as the gateway reads them. Every method blocks: call it off the event loop."""
+
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any, BinaryIO, TypeVar
+
+from anmodel.errors import NotReadyError, WarehouseError
+from anmodel.gateway.selection import DETAIL_COLUMNS, RUN_SCOPE, Run, Selection, count_sql, newest_run_sql, page_sql
+from anmodel.settings import ClickHouseSettings
+from anmodel.warehouse import Warehouse
+
+Answer = TypeVar("Answer")
+
+_RUN_SECONDS = 1.0
+_REST_SECONDS = 2.0
+_READ_SECONDS = 20.0
+_ABSENT = re.compile(r"\bcode: (60|81)\b", re.IGNORECASE)
+"""ClickHouse's codes of an unknown table and an unknown database, as its driver tells them."""
+_NO_FORECASTS = "there are no forecasts yet: run `anmodel forecast`"
+_NO_TABLES = "ClickHouse has no tables yet: run `anmodel migrate`"
+
+
+class ForecastStore:
+    """The newest finished run of score. Connects at the first question and again after a failure; thread-safe.
+
+    Every method raises `WarehouseError` when ClickHouse does not answer, and `NotReadyError` when it has no tables.
+    After a refused connection it says so at once for two seconds, so that nobody waits in line for a dead server.
+    """
+
+    def __init__(self, settings: ClickHouseSettings, model_name: str) -> None:
+        self._settings = settings
+        self._model_name = model_name
+        self._lock = threading.Lock()
+        self._warehouse: Warehouse | None = None
+        self._failed: tuple[float, WarehouseError] | None = None
+        self._run: tuple[float, Run] | None = None
+
+    def newest_run(self) -> Run:
+        """The run whose forecasts are shown; looked up at most once a second. `NotReadyError` when there is none."""
+        known = self._run
+        if known and time.monotonic() - known[0] < _RUN_SECONDS:
+            return known[1]
+        rows = self._ask(
+            lambda warehouse: warehouse.query(newest_run_sql(warehouse.db), {"model_name": self._model_name})
+        )
+        if not rows:
+            raise NotReadyError(_NO_FORECASTS)
+        run = Run(**rows[0])
+        self._run = (time.monotonic(), run)
+        return run
+
+    def count(self, run: Run, selection: Selection) -> int:
+        """Users of the run that the filters let through."""
+
+        def ask(warehouse: Warehouse) -> int:
+            sql, values = count_sql(warehouse.db, selection)
+            return int(warehouse.query(sql, values | run.parameters())[0]["total"])
+
+        return self._ask(ask)
+
+    def page(self, run: Run, selection: Selection) -> list[dict[str, Any]]:
+        """Rows of `USER_COLUMNS`; held in memory, so give a limit."""
+
+        def ask(warehouse: Warehouse) -> list[dict[str, Any]]:
+            sql, values = page_sql(warehouse.db, selection)
+            return warehouse.query(sql, values | run.parameters())
+
+        return self._ask(ask)
+
+    def lines(self, run: Run, selection: Selection) -> Iterator[bytes]:
+        """The same rows one by one, each a JSON object's text, in bounded memory however many there are."""
+        warehouse = self._connected()
+        sql, values = page_sql(warehouse.db, selection)
+        settings = {"output_format_json_quote_64bit_integers": 0}
+        with warehouse.stream(sql, values | run.parameters(), format="JSONEachRow", settings=settings) as source:
+            yield from _lines(source)
+
+    def user(self, run: Run, user_id: str) -> dict[str, Any] | None:
+        """One user's row of `DETAIL_COLUMNS`, or None."""
+        columns = ", ".join(DETAIL_COLUMNS)
+        rows = self._ask(
+            lambda warehouse: warehouse.query(
+                f"SELECT {columns} FROM {warehouse.db}.forecasts FINAL WHERE {RUN_SCOPE} AND user_id = {{user:String}}",
+                {"user": user_id, **run.parameters()},
+            )
+        )
+        return rows[0] if rows else None
+
+    def recent_events(self, user_id: str, limit: int = 20) -> list[dict[str, Any]]:
+        """The user's newest events, newest first: ts (ISO-8601, UTC), event_type, item_id, price, region."""
+        rows = self._ask(
+            lambda warehouse: warehouse.query(
+                "SELECT toUnixTimestamp64Milli(ts) AS ms, event_type, item_id, price, region"
+                f" FROM {warehouse.db}.events_raw FINAL WHERE user_id = {{user:String}}"
+                " ORDER BY ts DESC, event_id LIMIT {limit:UInt32}",
+                {"user": user_id, "limit": limit},
+            )
+        )
+        return [{**row, "ts": _iso(row.pop("ms"))} for row in rows]
+
+    def segments(self, run: Run) -> list[dict[str, Any]]:
+        """segment, users and expected_revenue of each segment that has users."""
+        return self._ask(
+            lambda warehouse: warehouse.query(
+                "SELECT segment, count() AS users, sum(purchase_proba * next_purchase_amount_pred) AS expected_revenue"
+                f" FROM {warehouse.db}.forecasts FINAL WHERE {RUN_SCOPE} GROUP BY segment",
+                run.parameters(),
+            )
+        )
+
+    def ping(self) -> None:
+        """Ask ClickHouse for a sign of life."""
+        self._ask(lambda warehouse: warehouse.query("SELECT 1 AS alive"))
+
+    def close(self) -> None:
+        """Close the connections; the next question opens them again."""
+        if self._warehouse:
+            self._drop(self._warehouse)
+
+    def _ask(self, question: Callable[[Warehouse], Answer]) -> Answer:
+        """An answer; reads change nothing, so one is asked again over a new connection when the old one broke."""
+        warehouse = self._connected()
+        try:
+            return question(warehouse)
+        except WarehouseError as error:
+            if _ABSENT.search(str(error)):
+                raise NotReadyError(_NO_TABLES) from error
+            if warehouse.ping():
+                raise
+            self._drop(warehouse)
+            return question(self._connected())
+
+    def _connected(self) -> Warehouse:
+        with self._lock:
+            if self._warehouse is None:
+                self._warehouse = self._connect()
+            return self._warehouse
+
+    def _connect(self) -> Warehouse:
+        if self._failed and time.monotonic() - self._failed[0] < _REST_SECONDS:
+            raise WarehouseError(str(self._failed[1])) from self._failed[1]
+        try:
+            return Warehouse.connect(self._settings, timeout=_READ_SECONDS)
+        except WarehouseError as error:
+            self._failed = (time.monotonic(), error)
+            raise
+
+    def _drop(self, warehouse: Warehouse) -> None:
+        with self._lock:
+            if self._warehouse is warehouse:
+                self._warehouse = None
+        with suppress(WarehouseError, OSError):
+            warehouse.close()
+
+
+def _lines(source: BinaryIO) -> Iterator[bytes]:
+    """Lines of a stream that closes itself at its end, which `io.BufferedReader` does not bear."""
+    rest = b""
+    while piece := source.read(1 << 18):
+        *whole, rest = (rest + piece).split(b"\n")
+        yield from whole
+    if rest:
+        yield rest
+
+
+def _iso(milliseconds: int) -> str:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,1 @@
+"""The predictor: KServe's model server over the champion of the registry."""

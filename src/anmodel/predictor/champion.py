@@ -1,0 +1,136 @@
+"""The model in use: looked up in the registry every few seconds, swapped without a request noticing."""
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import structlog
+
+from anmodel import snapshots
+from anmodel.errors import AnModelError, ContractError
+from anmodel.predictor.records import Columns, frame_of_records
+
+if TYPE_CHECKING:
+    from anmodel.registry import LoadedModel, ModelVersion
+
+log = structlog.get_logger()
+
+
+class Champions(Protocol):
+    """What is asked of the registry."""
+
+    def champion(self) -> "ModelVersion | None": ...
+    def load(self, version: "ModelVersion") -> "LoadedModel": ...
+
+
+@dataclass(frozen=True)
+class Served:
+    """A model that answers. A request takes one of these and keeps it to its end, whatever is swapped meanwhile."""
+
+    loaded: "LoadedModel"
+    columns: Columns
+
+    @property
+    def version(self) -> str:
+        return self.loaded.version.version
+
+
+class ChampionWatch:
+    """Keeps `served` the registry's champion.
+
+    A champion that does not fit this code or cannot be loaded is not served: the one before stays, and `error` says
+    why. A registry that does not answer takes nothing away either.
+    """
+
+    def __init__(self, open_champions: Callable[[], Champions], poll_seconds: float) -> None:
+        """`open_champions` is called at the first look: opening the registry takes seconds, and health cannot wait."""
+        self.served: Served | None = None
+        self.error: str | None = None
+        self._open_champions = open_champions
+        self._champions: Champions | None = None
+        self._poll_seconds = poll_seconds
+        self._refused: str | None = None
+        self._looking = threading.Lock()
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Look now and then every `poll_seconds`, on a thread of its own."""
+        self._stopped.clear()
+        self._thread = threading.Thread(target=self._watch, name="champion-watch", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Look no more; waits for a look under way, a few seconds at most."""
+        self._stopped.set()
+        if self._thread:
+            self._thread.join(timeout=3)
+
+    def look(self) -> None:
+        """One look. Raises nothing: what went wrong is in `error`. Safe to call at any time from any thread."""
+        with self._looking:
+            try:
+                self._look()
+            except AnModelError as error:
+                self._failed(str(error))
+            except Exception as error:  # whatever a foreign model's files raise must not end the watch
+                log.exception("champion not loaded")
+                self._failed(f"the champion cannot be loaded: {type(error).__name__}")
+
+    def _watch(self) -> None:
+        while not self._stopped.is_set():
+            self.look()
+            self._stopped.wait(self._poll_seconds)
+
+    def _look(self) -> None:
+        champions = self._champions = self._champions or self._open_champions()
+        version = champions.champion()
+        if version is not None and version.version == self._refused:
+            return
+        if version is not None and (self.served is None or self.served.version != version.version):
+            self._swap(champions.load(version))
+        self.error = self._refused = None
+
+    def _swap(self, loaded: "LoadedModel") -> None:
+        version = loaded.version.version
+        try:
+            check_contract(loaded.contract, version)
+        except ContractError:
+            self._refused = version
+            raise
+        served = Served(loaded, Columns.of(loaded.contract))
+        loaded.model.set_params(n_jobs=1)  # requests run side by side: each takes one core
+        loaded.model.predict(frame_of_records([dict.fromkeys(served.columns.names)], served.columns))
+        before = self.served.version if self.served else None
+        self.served = served
+        log.info("champion loaded", version=version, before=before, snapshot=loaded.contract["version"])
+
+    def _failed(self, reason: str) -> None:
+        if reason != self.error:
+            kept = self.served.version if self.served else None
+            log.error("champion not served", reason=reason, still_serving=kept)
+        self.error = reason
+
+
+def check_contract(contract: Mapping[str, Any], version: str) -> None:
+    """ContractError, naming the columns that differ, unless a model's contract is what this code's snapshots hold."""
+    if not contract.get("features"):
+        raise ContractError(
+            f"model version {version} carries no contract of its features. Train it with `anmodel train`"
+        )
+    here = snapshots.contract(contract["horizon_days"])
+    if contract["version"] == here["version"]:
+        return
+    theirs = {feature["name"]: feature["kind"] for feature in contract["features"]}
+    ours = {feature["name"]: feature["kind"] for feature in here["features"]}
+    differences = (
+        ("only in the model", [name for name in theirs if name not in ours]),
+        ("only in this code", [name for name in ours if name not in theirs]),
+        ("of another kind", [name for name in theirs if name in ours and theirs[name] != ours[name]]),
+    )
+    named = "; ".join(f"{words}: {', '.join(names)}" for words, names in differences if names)
+    raise ContractError(
+        f"model version {version} reads snapshot {contract['version']}, this code makes {here['version']}: "
+        f"{named or 'the same columns, computed differently'}. Train again with this code: `anmodel forecast`"
+    )

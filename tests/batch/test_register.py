@@ -1,0 +1,224 @@
+"""register: which version is in use, judged on the same rows, in a real MLflow registry."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from confluent_kafka import Consumer
+from synthetic import feature_rows, write_training
+from typer.testing import CliRunner
+
+from anmodel.cli import app
+from anmodel.errors import NotReadyError
+from anmodel.lake import Lake
+from anmodel.model import ContextAwareModel
+from anmodel.register.comparison import compare
+from anmodel.register.promotion import promote_newest, promote_version, roll_back
+from anmodel.registry import ModelVersion, Registry
+from anmodel.samples import read_sample
+from anmodel.snapshots import contract
+from conftest import Kafka
+from eventually import eventually
+
+CONTRACT = contract(7)
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    lake = Lake(str(tmp_path_factory.mktemp("register")))
+    write_training(lake, rows=1500)
+    return lake
+
+
+@pytest.fixture(scope="module")
+def good() -> ContextAwareModel:
+    return fit(trees=60)
+
+
+@pytest.fixture(scope="module")
+def weak() -> ContextAwareModel:
+    return fit(trees=2)
+
+
+@pytest.fixture
+def registry(registry_of: Callable[[str], Registry], request: pytest.FixtureRequest) -> Registry:
+    """A model's name for each test."""
+    return registry_of("".join(letter if letter.isalnum() else "_" for letter in str(request.node.name)))
+
+
+def fit(trees: int) -> ContextAwareModel:
+    model = ContextAwareModel(max_trees=trees, learning_rate=0.1, n_jobs=1)
+    return model.fit(*feature_rows(1500, seed=1), validation=feature_rows(700, seed=2), contract=CONTRACT)
+
+
+@pytest.fixture
+def log(registry: Registry, tmp_path: Path) -> Callable[..., ModelVersion]:
+    def add(model: ContextAwareModel, metrics: dict[str, float] | None = None, version: str = "") -> ModelVersion:
+        given = {**CONTRACT, "version": version or CONTRACT["version"]}
+        inputs = {"snapshot_name": "model1"}
+        return registry.log(model, contract=given, metrics=metrics or {}, params={}, files=tmp_path, inputs=inputs)
+
+    return add
+
+
+def in_use(registry: Registry) -> str:
+    champion = registry.champion()
+    assert champion is not None
+    return champion.version
+
+
+def test_the_first_version_is_put_in_use_and_doing_it_again_changes_nothing(
+    registry: Registry, lake: Lake, log: Callable[..., ModelVersion], weak: ContextAwareModel
+) -> None:
+    assert registry.champion() is None
+    log(weak)
+
+    assert promote_newest(registry, lake).changed
+    assert in_use(registry) == "1"
+    assert not promote_newest(registry, lake).changed
+
+
+def test_a_first_version_worse_than_its_baselines_is_put_in_use_with_a_note(
+    registry: Registry, lake: Lake, log: Callable[..., ModelVersion], weak: ContextAwareModel
+) -> None:
+    log(weak, {"test_log_loss_saved": -0.01})
+
+    assert "read its forecasts with care" in promote_newest(registry, lake).reason
+    champion = registry.champion()
+    assert champion is not None
+    assert "read its forecasts with care" in champion.tags["reason"]
+
+
+def test_a_better_version_replaces_the_one_in_use(
+    registry: Registry, lake: Lake, log: Callable[..., ModelVersion], weak: ContextAwareModel, good: ContextAwareModel
+) -> None:
+    log(weak)
+    promote_newest(registry, lake)
+    log(good)
+    outcome = promote_newest(registry, lake)
+
+    assert outcome.changed
+    assert in_use(registry) == "2"
+    assert outcome.former is not None
+    assert outcome.former.version == "1"
+    assert outcome.reason.startswith("Better: on the same 750 test rows")
+
+
+@pytest.mark.parametrize("challenger", ["weak", "good"])
+def test_a_version_that_is_worse_or_the_same_stays_challenger(
+    registry: Registry,
+    lake: Lake,
+    log: Callable[..., ModelVersion],
+    good: ContextAwareModel,
+    challenger: str,
+    request: Any,
+) -> None:
+    log(good)
+    promote_newest(registry, lake)
+    log(request.getfixturevalue(challenger))
+
+    for _ in range(2):
+        outcome = promote_newest(registry, lake)
+        assert not outcome.changed
+        assert "stays challenger" in outcome.reason
+    assert in_use(registry) == "1"
+    assert registry.version("2").tags["decision"] == "challenger"
+    waiting = registry.challenger()
+    assert waiting is not None
+    assert waiting.version == "2"
+
+
+def test_a_difference_within_chance_is_no_reason_to_change(lake: Lake, good: ContextAwareModel) -> None:
+    twin = fit(trees=59)
+    verdict = compare(twin, good, read_sample(lake, "model1", "test", CONTRACT))
+
+    assert not verdict.promote
+    assert "ROC AUC" in verdict.reason
+
+
+def test_a_rollback_goes_back_once_and_the_version_left_is_not_promoted_by_itself(
+    registry: Registry, lake: Lake, log: Callable[..., ModelVersion], weak: ContextAwareModel, good: ContextAwareModel
+) -> None:
+    log(weak)
+    promote_newest(registry, lake)
+    log(good)
+    promote_newest(registry, lake)
+
+    assert roll_back(registry).champion.version == "1"
+    with pytest.raises(NotReadyError, match="no earlier champion"):
+        roll_back(registry)
+    assert "was rolled back" in promote_newest(registry, lake).reason
+    assert in_use(registry) == "1"
+    assert promote_version(registry, "2").changed
+    assert in_use(registry) == "2"
+    assert not promote_version(registry, "2").changed
+
+
+def test_a_champion_of_older_snapshots_gives_way_and_the_logged_metrics_are_told(
+    registry: Registry, lake: Lake, log: Callable[..., ModelVersion], weak: ContextAwareModel
+) -> None:
+    log(weak, {"test_log_loss": 0.4, "test_roc_auc": 0.8}, version="0" * 12)
+    promote_newest(registry, lake)
+    log(weak, {"test_log_loss": 0.5, "test_roc_auc": 0.7})
+    outcome = promote_newest(registry, lake)
+
+    assert outcome.changed
+    assert "cannot read the snapshots" in outcome.reason
+    assert "log loss 0.4000 → 0.5000; ROC AUC 0.8000 → 0.7000" in outcome.reason
+
+
+def test_without_versions_it_says_what_to_do(registry: Registry, lake: Lake) -> None:
+    with pytest.raises(NotReadyError, match="Run `anmodel train` first"):
+        promote_newest(registry, lake)
+    with pytest.raises(NotReadyError, match="has no version 7"):
+        promote_version(registry, "7")
+
+
+def test_the_command_tells_the_topic_of_a_new_champion_once(
+    registry: Registry,
+    lake: Lake,
+    database: Path,
+    log: Callable[..., ModelVersion],
+    weak: ContextAwareModel,
+    kafka: Kafka,
+) -> None:
+    log(weak)
+    topic = kafka.topic(1)
+    environment = {
+        **mlflow_variables,
+        "MODEL_NAME": registry.name,
+        "PARQUET_OUT": lake.url,
+        "KAFKA_BOOTSTRAP": kafka.bootstrap,
+        "MODEL_TOPIC": topic,
+    }
+    for _ in range(2):
+        done = CliRunner().invoke(app, ["register"], env=environment, catch_exceptions=False)
+        assert "version 1 is champion" in done.stdout
+
+    consumer = Consumer({"bootstrap.servers": kafka.bootstrap, "group.id": "t", "auto.offset.reset": "earliest"})
+    consumer.subscribe([topic])
+    message = eventually(lambda: consumer.poll(0.5), 30)
+    told = json.loads(message.value())
+    assert (told["event"], told["version"], told["former_version"]) == ("champion_changed", "1", None)
+    assert consumer.get_watermark_offsets(consumer.assignment()[0])[1] == 1
+    consumer.close()
+
+
+def test_the_champion_stands_when_kafka_cannot_be_told(
+    registry: Registry,
+    lake: Lake,
+    mlflow_variables: dict[str, str],
+    log: Callable[..., ModelVersion],
+    weak: ContextAwareModel,
+) -> None:
+    log(weak)
+    nobody = {"KAFKA_BOOTSTRAP": "127.0.0.1:1"}
+    environment = {**mlflow_variables, **nobody, "MODEL_NAME": registry.name, "PARQUET_OUT": lake.url}
+    done = CliRunner().invoke(app, ["register"], env=environment, catch_exceptions=False)
+
+    assert done.exit_code == 0
+    assert in_use(registry) == "1"
+    listed = CliRunner().invoke(app, ["register", "--list"], env=environment, catch_exceptions=False)
+    assert "in use" in listed.stdout

@@ -1,0 +1,72 @@
+from datetime import UTC, date, datetime
+
+import pytest
+
+from anmodel.errors import InputError
+from anmodel.export.command import days_asked
+from anmodel.export.events import Plan, plan
+from anmodel.export.table import TableDay
+from anmodel.manifest import EVENTS_SCHEMA_VERSION, DayEntry, EventsManifest
+
+TODAY = date(2026, 3, 10)
+DAY = date(2026, 3, 1)
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def asked(day: str | None = None, first: str | None = None, until: str | None = None) -> tuple[date, date | None]:
+    return days_asked(day, first, until, today=TODAY, export_days=3)
+
+
+def test_without_options_the_newest_days_are_exported_and_what_comes_after_today_too() -> None:
+    assert asked() == (date(2026, 3, 8), None)
+
+
+def test_options_name_a_day_or_a_range_that_ends_before_until() -> None:
+    assert asked(day="2026-02-28") == (date(2026, 2, 28), date(2026, 3, 1))
+    assert asked(first="2020-01-01") == (date(2020, 1, 1), None)
+    assert asked(first="2020-01-01", until="2020-01-03") == (date(2020, 1, 1), date(2020, 1, 3))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"day": "2026-02-28", "first": "2026-01-01"}, "--day goes alone"),
+        ({"day": "28.02.2026"}, r"--day '28\.02\.2026'"),
+        ({"first": "2026-02-30"}, "--from '2026-02-30'"),
+        ({"first": "2026-01-02", "until": "2026-01-02"}, "--until 2026-01-02 must be after"),
+    ],
+)
+def test_options_that_make_no_range_are_refused(options: dict[str, str], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        asked(**options)
+
+
+def held(fingerprint: str = "a") -> TableDay:
+    return TableDay(rows=5, fingerprint=fingerprint, newest=NOON)
+
+
+def known(schema_version: int = EVENTS_SCHEMA_VERSION) -> EventsManifest:
+    entry = DayEntry(rows=5, bytes=100, sha256="0" * 64, fingerprint="a", newest=NOON, schema_version=schema_version)
+    return EventsManifest(days={DAY: entry})
+
+
+def test_a_day_that_stands_is_left_alone_unless_forced() -> None:
+    assert plan({DAY: held()}, known(), {DAY: 100}) == Plan(write=[], remove=[])
+    assert plan({DAY: held()}, known(), {DAY: 100}, force=True) == Plan(write=[DAY], remove=[])
+
+
+def test_a_day_is_written_when_new_changed_damaged_or_of_an_older_schema() -> None:
+    anew = Plan(write=[DAY], remove=[])
+    assert plan({DAY: held()}, EventsManifest(), {}) == anew
+    assert plan({DAY: held()}, EventsManifest(), {DAY: 100}) == anew
+    assert plan({DAY: held("b")}, known(), {DAY: 100}) == anew
+    assert plan({DAY: held()}, known(), {DAY: 99}) == anew
+    assert plan({DAY: held()}, known(), {}) == anew
+    assert plan({DAY: held()}, known(EVENTS_SCHEMA_VERSION - 1), {DAY: 100}) == anew
+
+
+def test_a_day_the_table_no_longer_has_is_removed_whether_or_not_the_manifest_knows_it() -> None:
+    gone = Plan(write=[], remove=[DAY])
+    assert plan({}, known(), {DAY: 100}) == gone
+    assert plan({}, known(), {}) == gone
+    assert plan({}, EventsManifest(), {DAY: 100}) == gone

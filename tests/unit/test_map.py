@@ -1,0 +1,51 @@
+"""docs/stages.md says which forms each stage has; the tree must agree."""
+
+from pathlib import Path
+
+from anmodel.cli import COMMANDS
+from anmodel.laptop.forecast import NAMES
+from anmodel.laptop.parts import laptop_parts
+from anmodel.settings import LaptopSettings
+
+ROOT = Path(__file__).parents[2]
+LAPTOP_COMMANDS = {"up", "status", "logs", "doctor", "demo", "forecast", "users"}
+LAPTOP_PARTS = {"kafka", "clickhouse", "mlflow", "marketapp-build"}
+NO_STAGES = {"laptop"}
+
+
+def table() -> dict[str, dict[str, bool]]:
+    lines = [line for line in (ROOT / "docs/stages.md").read_text().splitlines() if line.startswith("|")]
+    head, _, *rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in lines)
+    forms = head[2:]
+    return {row[0]: dict(zip(forms, (cell == "yes" for cell in row[2:]), strict=True)) for row in rows}
+
+
+def having(form: str) -> set[str]:
+    return {stage for stage, forms in table().items() if forms[form]}
+
+
+def test_every_package_is_a_stage_of_the_table() -> None:
+    packages = {
+        path.parent.name for path in (ROOT / "src/anmodel").glob("*/command.py") if path.parent.name not in NO_STAGES
+    }
+    assert packages == having("package")
+
+
+def test_every_command_is_a_stage_of_the_table() -> None:
+    assert set(COMMANDS) - LAPTOP_COMMANDS == having("command")
+
+
+def test_every_part_of_the_laptop_is_a_stage_of_the_table() -> None:
+    environment = {"CLICKHOUSE_USER": "", "MLFLOW_TRACKING_URI": "", "MLFLOW_ARTIFACTS": ""}
+    parts = {part.name for part in laptop_parts(LaptopSettings.load(), environment, mlflow_ui=True)}
+    assert parts - LAPTOP_PARTS == having("part of `anmodel up`")
+
+
+def test_every_step_of_the_forecast_is_a_stage_of_the_table() -> None:
+    assert set(NAMES) == having("step of `anmodel forecast`")
+
+
+def test_readme_shows_the_same_stages() -> None:
+    readme = (ROOT / "README.md").read_text()
+    for stage in table():
+        assert f"`{stage}`" in readme, f"README does not name {stage}"
