@@ -1,0 +1,45 @@
+import type { paths } from "@api-schema";
+
+// Read off the routes, not off the schemas' names: those may change without changing an answer.
+type Get<P extends keyof paths> = paths[P] extends {
+  get: { responses: { 200: { content: { "application/json": infer Body } } } };
+}
+  ? Body
+  : never;
+
+export type Readiness = Get<"/ready">;
+export type Services = Get<"/services">;
+export type ServiceDetail = Services["details"][string];
+export type ModelInfo = Get<"/model-info/{name}">;
+export type DescribedFeature = ModelInfo["described"][number];
+export type UserPage = Get<"/users">;
+export type User = UserPage["users"][number];
+export type UserDetail = Get<"/users/{user_id}">;
+export type Reason = UserDetail["reasons"][number];
+export type RecentEvent = UserDetail["recent_events"][number];
+export type Segments = Get<"/segments">;
+export type Segment = NonNullable<User["segment"]>;
+export type Value = string | number | null;
+export type Features = Record<string, Value>;
+export type Predictions =
+  paths["/predict/{name}"]["post"]["responses"][200]["content"]["application/json"];
+
+/** The four numbers of a forecast, by the names they have everywhere. */
+export interface Forecast {
+  purchase_proba: number;
+  will_purchase_pred: number;
+  days_to_next_pred: number;
+  next_purchase_amount_pred: number;
+}
+
+/** The forecast inside a user's features; null in fallback mode. */
+export function forecastOf(features: Features): Forecast | null {
+  const { purchase_proba, will_purchase_pred, days_to_next_pred, next_purchase_amount_pred } = features;
+  if (typeof purchase_proba !== "number") return null;
+  return {
+    purchase_proba,
+    will_purchase_pred: Number(will_purchase_pred ?? 0),
+    days_to_next_pred: Number(days_to_next_pred ?? NaN),
+    next_purchase_amount_pred: Number(next_purchase_amount_pred ?? NaN),
+  };
+}
