@@ -124,23 +124,30 @@ class Warehouse:
         except _FAULTS as error:
             raise WarehouseError(f"ClickHouse: {_brief(error)}") from error
 
-    def insert_arrow(
-        self, table: str, rows: pa.Table, *, token: str | None = None, query_id: str | None = None
-    ) -> None:
+    def insert_arrow(self, table: str, rows: pa.Table, *, token: str | None = None, comment: str | None = None) -> None:
         """Insert rows as one block, in however many months they lie.
 
         The same `token` with the same rows again is ignored by the engine, as a rule: see the consumer for why that
-        alone is not enough. When this raises, the rows may be in or not.
+        alone is not enough. `comment` names the statement for `end_statements`. When this raises, the rows may be in
+        or not.
         """
         settings: dict[str, Any] = {"max_partitions_per_insert_block": 0}
         if token is not None:
             settings["insert_deduplication_token"] = token
-        if query_id is not None:
-            settings["query_id"] = query_id
+        if comment is not None:
+            settings["log_comment"] = comment
         try:
             self.client.insert_arrow(table, rows, database=self.db, settings=settings)
         except _FAULTS as error:
             raise WarehouseError(f"ClickHouse did not confirm an insert: {_brief(error)}") from error
+
+    def end_statements(self, comment: str) -> bool:
+        """Ask the engine to end the statements whose comment starts so; False once none runs."""
+        which = "startsWith(Settings['log_comment'], {comment:String})"
+        running = self.query(f"SELECT query_id FROM system.processes WHERE {which}", {"comment": comment})
+        if running:
+            self.query(f"KILL QUERY WHERE {which} ASYNC", {"comment": comment})
+        return bool(running)
 
     @contextmanager
     def stream(

@@ -64,20 +64,18 @@ class Storage:
                 log.warning("insert not confirmed", block=block.name, error=str(error), attempt=attempt)
                 doubtful = True
                 self._wait(attempt)
-                self._persistently(lambda: self._end_inserts(block.partition))
+                self._persistently(lambda: self._end_inserts(_comment(block)))
             else:
                 if not doubtful:
                     return
             attempt += 1
 
     def _insert(self, block: Block, rows: pa.Table, token: str) -> None:
-        self._warehouse.insert_arrow(
-            "events_raw", rows, token=token, query_id=f"{_query_prefix(block.partition)}{uuid.uuid4()}"
-        )
+        self._warehouse.insert_arrow("events_raw", rows, token=token, comment=_comment(block))
 
     def _highest(self, partition: Partition, start: int) -> int:
         """The highest offset in the table from `start` on, -1 if none; no insert of the partition runs any more."""
-        self._end_inserts(partition)
+        self._end_inserts(_prefix(partition))
         rows = self._warehouse.query(
             f"SELECT maxOrNull(offset) AS highest FROM {self._warehouse.db}.events_raw"
             " WHERE partition = {partition:Int32} AND offset >= {start:Int64}",
@@ -100,12 +98,9 @@ class Storage:
         places = zip(block.rows["offset"].to_pylist(), block.rows["event_id"].to_pylist(), strict=True)
         return block.rows.filter(pa.array([place not in present for place in places], pa.bool_()))
 
-    def _end_inserts(self, partition: Partition) -> None:
-        """End the partition's inserts that the engine may still run, so that what the table shows is final."""
-        running = {"prefix": _query_prefix(partition)}
-        condition = "startsWith(query_id, {prefix:String})"
-        while self._warehouse.query(f"SELECT query_id FROM system.processes WHERE {condition}", running):
-            self._warehouse.query(f"KILL QUERY WHERE {condition} ASYNC", running)
+    def _end_inserts(self, comment: str) -> None:
+        """End the inserts that the engine may still run, so that what the table shows is final."""
+        while self._warehouse.end_statements(comment):
             if self._pause(0.1):
                 raise Stopped
 
@@ -147,5 +142,10 @@ class _Epoch:
         return f"{block.name}:{self._name}" + ("" if whole else f":{attempt}:{uuid.uuid4().hex[:8]}")
 
 
-def _query_prefix(partition: Partition) -> str:
+def _prefix(partition: Partition) -> str:
+    """How the comments of a partition's inserts begin."""
     return f"anmodel-consumer:{partition.topic}:{partition.number}:"
+
+
+def _comment(block: Block) -> str:
+    return f"{_prefix(block.partition)}{block.first}-{block.last}:"
