@@ -137,7 +137,7 @@ _SPECIAL: dict[str, Callable[[float], str]] = {
     "month_event_growth": _growth("activity", "last 7 days", "the last 30 days"),
     "order_overdue": _overdue,
     "recency_score": lambda value: f"newest event: {_ago(1 / value - 1)}" if value > 0 else "newest event: long ago",
-    "days_between_orders": lambda value: f"an order every {number(round(value, 1))} days on average",
+    "days_between_orders": lambda value: f"average time between orders: {_counted(round(value, 1), 'days')}",
     "active_days_last_30d": lambda value: f"active on {number(value)} of the last 30 days",
 }
 """Features whose meaning and number do not make a phrase."""

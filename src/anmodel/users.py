@@ -6,6 +6,7 @@
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -176,8 +177,14 @@ class UsersTable:
             return sa.create_engine(self._url, poolclass=NullPool, connect_args={"timeout": 30})
         return sa.create_engine(self._url, pool_pre_ping=True, pool_size=2, connect_args={"connect_timeout": 5})
 
-    def _connection(self) -> "_Transaction":
-        return _Transaction(self)
+    @contextmanager
+    def _connection(self) -> Iterator[sa.Connection]:
+        """A transaction whose database errors come out as `UsersError`."""
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except (SQLAlchemyError, ImportError) as error:
+            raise self._error(error) from error
 
     def _error(self, error: Exception) -> UsersError:
         cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
@@ -186,28 +193,6 @@ class UsersTable:
             f"the users table {self._name} at {shown}: {cause}. "
             "Check USERS_URL (or PG_*); `anmodel users seed` makes the table."
         )
-
-
-class _Transaction:
-    """A transaction whose database errors come out as `UsersError`."""
-
-    def __init__(self, table: UsersTable) -> None:
-        self._owner = table
-
-    def __enter__(self) -> sa.Connection:
-        try:
-            self._begun = self._owner._engine.begin()
-            return self._begun.__enter__()
-        except (SQLAlchemyError, ImportError) as error:
-            raise self._owner._error(error) from error
-
-    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
-        try:
-            self._begun.__exit__(kind, error, trace)
-        except SQLAlchemyError as failure:
-            raise self._owner._error(failure) from failure
-        if isinstance(error, SQLAlchemyError):
-            raise self._owner._error(error) from error
 
 
 def seeded_users(seed: int) -> Iterator[tuple[str, str]]:

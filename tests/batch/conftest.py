@@ -1,7 +1,6 @@
 """Engines of the batch tests."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -22,7 +21,7 @@ def clickhouse(tmp_path_factory: pytest.TempPathFactory, guardian: Guardian) -> 
 
 @pytest.fixture(scope="session")
 def mlflow_variables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Environment of one real MLflow for the whole run (making one takes seconds); each user takes its own model's name."""
+    """Environment of one real MLflow for the whole run, since making one takes seconds; a model's name each."""
     folder = tmp_path_factory.mktemp("mlflow")
     return {"MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db", "MLFLOW_ARTIFACTS": str(folder / "models")}
 

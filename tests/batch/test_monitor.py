@@ -9,7 +9,6 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from sklearn.metrics import brier_score_loss, roc_auc_score
-from synthetic import feature_rows, write_daily
 
 from anmodel.daily import DailySnapshot
 from anmodel.lake import Lake
@@ -23,6 +22,7 @@ from anmodel.score.scoring import score
 from anmodel.settings import ClickHouseSettings
 from anmodel.snapshots import contract
 from anmodel.warehouse import EVENTS_SCHEMA, Warehouse
+from batch.synthetic import feature_rows, write_daily
 from clickhouse_process import ClickHouseProcess
 
 INSTANT = datetime(2026, 5, 14, tzinfo=UTC)

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from synthetic import feature_rows, write_daily
 
 from anmodel.daily import DailySnapshot
 from anmodel.errors import ContractError, NotReadyError, WarehouseError
@@ -21,6 +20,7 @@ from anmodel.score.scoring import score
 from anmodel.settings import ClickHouseSettings
 from anmodel.snapshots import FEATURE_NAMES, contract
 from anmodel.warehouse import Warehouse
+from batch.synthetic import feature_rows, write_daily
 from clickhouse_process import ClickHouseProcess
 
 INSTANT = datetime(2026, 5, 14, 23, 59, 44, 458_000, tzinfo=UTC)

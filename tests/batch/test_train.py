@@ -9,7 +9,6 @@ from pathlib import Path
 import mlflow
 import pandas as pd
 import pytest
-from synthetic import fill_lake, write_training
 from typer.testing import CliRunner
 
 from anmodel.cli import app
@@ -21,6 +20,7 @@ from anmodel.snapshot.engine import Engine
 from anmodel.snapshot.training import build_training
 from anmodel.snapshots import contract
 from anmodel.train.training import train
+from batch.synthetic import fill_lake, write_training
 
 PICTURES = {"roc.png", "pr.png", "calibration.png", "importance.png", "probability.png"}
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -302,8 +303,7 @@ async def test_without_forecasts_and_users_the_answer_is_503_and_says_what_is_mi
         answer = await client.get(path)
         assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
         assert answer.json() == {
-            "detail": "forecasts cannot be read from ClickHouse now, and the users database does not answer;"
-            " try again later"
+            "detail": "forecasts cannot be read from ClickHouse now, and neither can the users table; try again later"
         }
 
 
@@ -521,7 +521,7 @@ async def test_ready_names_each_missing_part_and_health_does_not_care(
     assert {part["part"]: part["reason"] for part in answer.json()["missing"]} == {
         "clickhouse": "ClickHouse does not answer",
         "predictor": "the predictor does not answer; try again in a few seconds",
-        "users": "the users database does not answer",
+        "users": "the users table cannot be read now",
     }
     assert (await client.get("/health")).json() == {"status": "ok"}
 
@@ -581,6 +581,11 @@ def test_the_openapi_document_needs_no_connection_and_holds_every_route() -> Non
         "/users/{user_id}",
     ]
     assert document["paths"]["/users"]["get"]["operationId"] == "users"
+
+
+def test_the_console_is_made_from_this_description() -> None:
+    kept = json.loads((Path(__file__).parents[2] / "MarketApp" / "openapi.json").read_text(encoding="utf-8"))
+    assert kept == json.loads(json.dumps(openapi_document())), "run: anmodel gateway --openapi MarketApp/openapi.json"
 
 
 @given(st.text(max_size=128), st.text(max_size=128))

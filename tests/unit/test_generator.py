@@ -61,16 +61,18 @@ def test_the_same_seed_gives_the_same_bytes_in_any_order_of_users_and_another_se
 
 
 def test_the_same_seed_gives_the_same_bytes_in_every_process_and_release() -> None:
-    program = (
-        "import sys; sys.path.insert(0, sys.argv[1]); import test_generator as t; "
-        "print(t.digest(t.Crowd(t.USERS[:20], t.options())))"
-    )
-    for hash_seed in ("1", "2"):
-        command = [sys.executable, "-c", program, str(Path(__file__).parent)]
-        done = subprocess.run(
-            command, env=os.environ | {"PYTHONHASHSEED": hash_seed}, capture_output=True, text=True, check=True
-        )
-        assert done.stdout.strip() == "165b579242c9e3790cf1b2eea3b5f15c20bfefd1a1183119fed7058f9b2d3cf1"
+    known = "165b579242c9e3790cf1b2eea3b5f15c20bfefd1a1183119fed7058f9b2d3cf1"
+    program = """
+from datetime import UTC, datetime; from hashlib import sha256; from itertools import islice
+from anmodel.events import encode_event; from anmodel.generator.options import Options
+from anmodel.generator.stream import Crowd; from anmodel.users import seeded_users
+options = Options(snapshot_date=datetime(2026, 11, 24, 12, tzinfo=UTC), events_per_user=50)
+events = Crowd(islice(seeded_users(42), 20), options).events()
+print(sha256(b"\\n".join(map(encode_event, events))).hexdigest())
+"""
+    env = os.environ | {"PYTHONHASHSEED": "1"}
+    done = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == digest(Crowd(USERS[:20], options())) == known
 
 
 def test_more_users_change_nobody(events: list[Event]) -> None:
@@ -212,7 +214,7 @@ def test_popular_items_are_not_the_dear_ones_and_prices_stay_near_their_own() ->
     means = [sum(picked[f"item_{rank}"]) / len(picked[f"item_{rank}"]) for rank in range(1, 41)]
     ranks = sorted(range(40), key=means.__getitem__)
     moved = sum(abs(place - rank) for place, rank in enumerate(ranks)) / 40
-    assert moved > 6  # 0 or 20 were price in order of popularity, 13 is no order at all
+    assert 8 < moved < 17  # 0 or 20 were price in order of popularity, 13 is no order at all
     assert len(picked) > ITEMS / 2
 
 

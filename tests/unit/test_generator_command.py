@@ -33,9 +33,9 @@ def test_all_events_are_sent_in_batches_and_sending_again_sends_the_same(anmodel
 
 def test_one_event_a_request_as_the_original_did(anmodel: Callable[..., Result]) -> None:
     with FakeCollector().running() as collector:
-        done = anmodel("generator", "--users", 3, "--total-events", 30, "--batch", 1, "--url", collector.collect)
+        done = anmodel("generator", "--users", 3, "--total-events", 12, "--batch", 1, "--url", collector.collect)
     assert done.exit_code == 0
-    assert len(collector.requests) == len(collector.stored) == 30
+    assert len(collector.requests) == len(collector.stored) == 12
 
 
 def test_a_file_holds_what_would_have_been_sent(anmodel: Callable[..., Result], tmp_path: Path) -> None:
@@ -45,7 +45,16 @@ def test_a_file_holds_what_would_have_been_sent(anmodel: Callable[..., Result], 
     assert anmodel(*same, "--out", tmp_path / "events.ndjson").exit_code == 0
     lines = (tmp_path / "events.ndjson").read_bytes().splitlines()
     assert sorted(lines) == sorted(collector.stored)
-    assert json.loads(lines[-1])["timestamp"] < "2026-11-01T08:00:00"
+
+
+def test_a_snapshot_date_is_an_instant_and_utc_when_it_has_no_zone(
+    anmodel: Callable[..., Result], tmp_path: Path
+) -> None:
+    for name, date in (("zone", "2026-11-01T10:00:00+02:00"), ("none", "2026-11-01T08:00:00"), ("day", "2026-11-01")):
+        anmodel("generator", "--users", 3, "--snapshot-date", date, "--out", tmp_path / f"{name}.ndjson")
+    written = {path.stem: path.read_bytes() for path in tmp_path.glob("*.ndjson")}
+    assert written["zone"] == written["none"]
+    assert json.loads(written["day"].splitlines()[-1])["timestamp"] < "2026-11-01T00:00:00"
 
 
 def test_an_answer_that_no_repeat_mends_ends_in_one_and_says_why(anmodel: Callable[..., Result]) -> None:

@@ -4,15 +4,19 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
+from anyio.to_thread import current_default_thread_limiter
 from fastapi import FastAPI, Request, Response
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.routing import APIRoute
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, ProcessCollector, generate_latest
 
 from anmodel import __version__
 from anmodel.gateway import predict_routes, problems, status_routes, users_routes
 from anmodel.gateway.edge import BodyLimit, Observed
 from anmodel.gateway.parts import Parts
+
+QUERIES_AT_ONCE = 8
+"""Routes that ask a database run on so many threads: as many as the ClickHouse client keeps connections."""
 
 OpenParts = Callable[[], AbstractAsyncContextManager[Parts]]
 
@@ -22,6 +26,7 @@ def create_app(open_parts: OpenParts, cors_origins: Sequence[str] = ()) -> FastA
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        current_default_thread_limiter().total_tokens = QUERIES_AT_ONCE
         async with open_parts() as parts:
             app.state.parts = parts
             yield
@@ -36,6 +41,7 @@ def create_app(open_parts: OpenParts, cors_origins: Sequence[str] = ()) -> FastA
         generate_unique_id_function=_operation_id,
     )
     app.state.metrics = CollectorRegistry()
+    ProcessCollector(registry=app.state.metrics)
     for module in (status_routes, predict_routes, users_routes):
         app.include_router(module.router)
     app.add_api_route("/metrics", _metrics, include_in_schema=False)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from anmodel.errors import InputError
 from anmodel.settings import GatewaySettings
 from anmodel.telemetry import configure_logging
 
@@ -22,14 +23,23 @@ def command(
 ) -> None:
     """Serve users, forecasts and predictions over HTTP until SIGTERM or Ctrl-C."""
     if openapi is not None:
-        from anmodel.gateway.app import openapi_document
-
-        openapi.write_text(json.dumps(openapi_document(), indent=2) + "\n", encoding="utf-8")
-        typer.echo(f"wrote {openapi}")
+        write_openapi(openapi)
         return
     settings = GatewaySettings.load()
     configure_logging(settings)
     serve(settings)
+
+
+def write_openapi(file: Path) -> None:
+    """Write the OpenAPI document; InputError when the file cannot be written."""
+    from anmodel.gateway.app import openapi_document
+
+    text = json.dumps(openapi_document(), indent=2) + "\n"
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{file} cannot be written: {error.strerror}. Give a file in a folder that exists") from error
+    typer.echo(f"wrote {file}")
 
 
 def serve(settings: GatewaySettings) -> None:

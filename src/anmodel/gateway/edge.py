@@ -56,20 +56,13 @@ class Observed:
 
 
 class BodyLimit:
-    """Refuses a body of more than `limit` bytes with 413, by its declared length or while it is read."""
+    """Stops reading a body after `limit` bytes; the answer is then 413."""
 
     def __init__(self, app: ASGIApp, limit: int = MAX_BODY_BYTES) -> None:
         self._app = app
         self._limit = limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        declared = dict(scope["headers"]).get(b"content-length", b"0")
-        if declared.isdigit() and int(declared) > self._limit:
-            await problem(413, self._refusal())(scope, receive, send)
-            return
         read = 0
 
         async def counted() -> Message:
@@ -77,10 +70,7 @@ class BodyLimit:
             message = await receive()
             read += len(message.get("body", b""))
             if read > self._limit:
-                raise HTTPException(413, self._refusal())
+                raise HTTPException(413, f"the body is larger than {self._limit:,} bytes; send fewer records at once")
             return message
 
-        await self._app(scope, counted, send)
-
-    def _refusal(self) -> str:
-        return f"the body is larger than {self._limit:,} bytes; send fewer records at once"
+        await self._app(scope, counted if scope["type"] == "http" else receive, send)

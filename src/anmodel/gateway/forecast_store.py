@@ -20,6 +20,8 @@ _REST_SECONDS = 2.0
 _READ_SECONDS = 20.0
 _ABSENT = re.compile(r"\bcode: (60|81)\b", re.IGNORECASE)
 """ClickHouse's codes of an unknown table and an unknown database, as its driver tells them."""
+_SPARING = {"max_bytes_before_external_sort": 32_000_000, "max_block_size": 2048, "max_threads": 1}
+"""Settings for reading all users: wide rows are sorted in little memory, on disk when they are many."""
 _NO_FORECASTS = "there are no forecasts yet: run `anmodel forecast`"
 _NO_TABLES = "ClickHouse has no tables yet: run `anmodel migrate`"
 
@@ -75,8 +77,7 @@ class ForecastStore:
         """The same rows one by one, each a JSON object's text, in bounded memory however many there are."""
         warehouse = self._connected()
         sql, values = page_sql(warehouse.db, selection)
-        settings = {"output_format_json_quote_64bit_integers": 0}
-        with warehouse.stream(sql, values | run.parameters(), format="JSONEachRow", settings=settings) as source:
+        with warehouse.stream(sql, values | run.parameters(), format="JSONEachRow", settings=_SPARING) as source:
             yield from _lines(source)
 
     def user(self, run: Run, user_id: str) -> dict[str, Any] | None:

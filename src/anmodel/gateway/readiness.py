@@ -23,7 +23,7 @@ async def look(parts: Parts) -> Readiness:
         _blocking("clickhouse", parts.forecasts.ping, "ClickHouse does not answer"),
         _blocking("forecasts", parts.forecasts.newest_run, UNREADABLE),
         _predictor(parts),
-        _blocking("users", parts.users.ping, "the users database does not answer"),
+        _blocking("users", parts.users.ping, "the users table cannot be read now"),
     )
     missing = [part for part in found if part]
     mode = "fallback" if any(part.part in ("clickhouse", "forecasts") for part in missing) else "full"

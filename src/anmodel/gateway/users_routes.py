@@ -147,7 +147,7 @@ def _why(error: Exception) -> str:
 
 def _nothing_at_all(error: UsersError, reason: str) -> UnavailableError:
     log.error("users not read", error=str(error))
-    return UnavailableError(f"{reason}, and the users database does not answer; try again later")
+    return UnavailableError(f"{reason}, and neither can the users table; try again later")
 
 
 def _started(rows: Iterator[Any]) -> Iterator[Any]:

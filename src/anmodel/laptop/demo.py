@@ -12,6 +12,7 @@ import typer
 
 from anmodel.errors import NotReadyError
 from anmodel.laptop import environment
+from anmodel.progress import ProgressLine
 from anmodel.settings import LaptopSettings
 from anmodel.telemetry import configure_logging
 
@@ -102,15 +103,16 @@ def _wait_until_stored() -> None:
     """Wait until the consumer has committed all that the topic holds; gives up when nothing moves for a minute."""
     from anmodel.laptop.checks import consumer_lag
 
-    left, moved = consumer_lag(), time.monotonic()
-    pause = 0.2
-    while left:
-        if time.monotonic() - moved > _STALLED_SECONDS:
-            raise NotReadyError(
-                f"{left} messages are not stored and none was for a minute; see `anmodel logs consumer`"
-            )
-        time.sleep(pause)
-        now = consumer_lag()
-        if now != left:
-            typer.echo(f"   {now} messages still to be stored")
-            left, moved = now, time.monotonic()
+    total = left = consumer_lag()
+    moved = time.monotonic()
+    with ProgressLine("storing", total) as progress:
+        while left:
+            if time.monotonic() - moved > _STALLED_SECONDS:
+                raise NotReadyError(
+                    f"{left} messages wait and none was stored for a minute; see `anmodel logs consumer`"
+                )
+            time.sleep(0.2)
+            now = consumer_lag()
+            if now != left:
+                left, moved = now, time.monotonic()
+            progress.show(total - left)

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 import structlog
 
 from anmodel import snapshots
-from anmodel.errors import AnModelError, ContractError
+from anmodel.errors import AnModelError, ContractError, NotReadyError
 from anmodel.predictor.records import Columns, frame_of_records
 
 if TYPE_CHECKING:
     from anmodel.registry import LoadedModel, ModelVersion
+
+_NO_REGISTRY = "the model registry does not answer, or its champion cannot be loaded; the predictor's log says why"
 
 log = structlog.get_logger()
 
@@ -72,11 +74,13 @@ class ChampionWatch:
         with self._looking:
             try:
                 self._look()
-            except AnModelError as error:
+            except (ContractError, NotReadyError) as error:
                 self._failed(str(error))
+            except AnModelError as error:
+                self._failed(_NO_REGISTRY, str(error))
             except Exception as error:  # whatever a foreign model's files raise must not end the watch
                 log.exception("champion not loaded")
-                self._failed(f"the champion cannot be loaded: {type(error).__name__}")
+                self._failed(f"the champion cannot be loaded: {type(error).__name__}", str(error))
 
     def _watch(self) -> None:
         while not self._stopped.is_set():
@@ -106,10 +110,11 @@ class ChampionWatch:
         self.served = served
         log.info("champion loaded", version=version, before=before, snapshot=loaded.contract["version"])
 
-    def _failed(self, reason: str) -> None:
+    def _failed(self, reason: str, cause: str | None = None) -> None:
+        """`reason` is told to whoever asks, so it holds no path or address; `cause` is for the log."""
         if reason != self.error:
             kept = self.served.version if self.served else None
-            log.error("champion not served", reason=reason, still_serving=kept)
+            log.error("champion not served", reason=cause or reason, still_serving=kept)
         self.error = reason
 
 
