@@ -21,7 +21,7 @@ from anmodel.errors import InputError, UnavailableError
 log = structlog.get_logger()
 
 _TRY_AGAIN = (408, 429, 500, 502, 503, 504)
-_FIRST_WAIT, _LONGEST_WAIT = 0.2, 5.0
+_LONGEST_WAIT = 5.0
 
 
 class _Answered(msgspec.Struct):
@@ -41,7 +41,8 @@ class _BatchAnswer(msgspec.Struct):
 @dataclass(frozen=True, slots=True)
 class SendOptions:
     """How to send. `timeout` is seconds a request may take; `retry_for` seconds a batch is repeated before sending
-    stops; `delay` seconds a worker rests after each request; `rate` events a second at most, None for no bound."""
+    stops; `delay` seconds a worker rests after each request; `rate` events a second at most, None for no bound;
+    `first_wait` seconds before a batch is repeated, doubled each time up to 5."""
 
     batch: int = 500
     concurrency: int = 4
@@ -49,6 +50,7 @@ class SendOptions:
     retry_for: float = 120.0
     delay: float = 0.0
     rate: float | None = None
+    first_wait: float = 0.2
 
 
 class CollectorClient:
@@ -80,8 +82,12 @@ class CollectorClient:
         source = self._batches(events, report)
         limits = httpx.Limits(max_connections=self._options.concurrency)
         # A proxy of the environment is no way to this machine itself.
-        near = httpx.URL(self._url).host in ("localhost", "127.0.0.1", "::1")
-        async with httpx.AsyncClient(timeout=self._options.timeout, limits=limits, trust_env=not near) as http:
+        # Without TLS there are no certificates to load, which takes longer than a small batch.
+        url = httpx.URL(self._url)
+        near, tls = url.host in ("localhost", "127.0.0.1", "::1"), url.scheme == "https"
+        async with httpx.AsyncClient(
+            timeout=self._options.timeout, limits=limits, trust_env=not near, verify=tls
+        ) as http:
             sending = _Sending(http, self._url, self._options, report, started, on_progress)
             try:
                 async with asyncio.TaskGroup() as workers:
@@ -138,7 +144,7 @@ class _Sending:
     async def _deliver(self, batch: list[bytes]) -> None:
         """Repeat what is unconfirmed until all of `batch` is accepted or refused."""
         deadline = time.monotonic() + self._options.retry_for
-        wait = _FIRST_WAIT
+        wait = self._options.first_wait
         while batch:
             response, problem = await self._post(batch)
             unconfirmed = batch if response is None else await self._settle(response, batch)
@@ -146,7 +152,7 @@ class _Sending:
                 self._complained = False
                 return
             if len(unconfirmed) < len(batch):  # the collector gets on: start waiting anew
-                deadline, wait = time.monotonic() + self._options.retry_for, _FIRST_WAIT
+                deadline, wait = time.monotonic() + self._options.retry_for, self._options.first_wait
             batch = unconfirmed
             pause = max(wait, _retry_after(response))
             cause = problem or (f"HTTP {response.status_code}" if response is not None else "")

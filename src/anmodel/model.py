@@ -6,18 +6,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_array, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from anmodel.boosting import LEAST_BUYERS, Array, Constant, Recipe, Trees, grow
 from anmodel.calibration import Calibrator, Identity, best_f1_threshold, expected_f1_threshold, fit_calibrator
 from anmodel.distribution import FeatureDistribution, distribution, distributions
 from anmodel.encoding import FrameEncoder, Kind, Matrix
-from anmodel.errors import InputError
+from anmodel.frames import AMOUNT, DAYS, WILL, feature_frame, known_rows, target_frame
 from anmodel.quantiles import QuantileHeads
 from anmodel.reasons import Reason, describe
-from anmodel.snapshots import TARGETS, check_features
-
-WILL, DAYS, AMOUNT = TARGETS
+from anmodel.snapshots import check_features
 
 HeldOut = tuple[Matrix, pd.DataFrame] | None
 
@@ -118,8 +116,8 @@ class ContextAwareModel(BaseEstimator):  # type: ignore[misc]
         `targets` has the columns will_purchase, days_to_next_purchase and next_purchase_amount (null where nobody
         bought), or is the one column will_purchase. `contract` is the snapshot's: names, kinds, meanings of features.
         """
-        frame = _frame(features)
-        outcome = _targets(targets, len(frame))
+        frame = feature_frame(features)
+        outcome = target_frame(targets, len(frame))
         self.contract_ = dict(contract or {})
         self.notes_: list[str] = []
         described = self.contract_.get("features", [])
@@ -177,14 +175,14 @@ class ContextAwareModel(BaseEstimator):  # type: ignore[misc]
         if not len(matrix) or not isinstance(self._classifier, Trees):
             return [[] for _ in range(len(matrix))]
         effects = self._classifier.contributions(matrix, self.n_jobs)[:, :-1]
-        return describe(_frame(features), effects, list(self.encoder_.names), self.contract_, top)
+        return describe(feature_frame(features), effects, list(self.encoder_.names), self.contract_, top)
 
     def _proba(self, matrix: Matrix) -> Array:
         return self._calibrate(self._classifier.predict(matrix, self.n_jobs))
 
     def _matrix(self, features: Any) -> tuple[Matrix, pd.Index]:
         check_is_fitted(self, "encoder_")
-        frame = _frame(features)
+        frame = feature_frame(features)
         if not isinstance(features, pd.DataFrame) and frame.shape[1] != self.n_features_in_:
             raise ValueError(
                 f"X has {frame.shape[1]} features, "
@@ -197,9 +195,9 @@ class ContextAwareModel(BaseEstimator):  # type: ignore[misc]
         if validation is None or not len(validation[0]):
             self.notes_.append("No validation rows: the chance is not calibrated.")
             return None
-        frame = _frame(validation[0])
+        frame = feature_frame(validation[0])
         check_features(map(str, frame.columns), expected=self.encoder_.names)
-        return self.encoder_.transform(frame), _targets(validation[1], len(frame))
+        return self.encoder_.transform(frame), target_frame(validation[1], len(frame))
 
     def _fit_classifier(self, matrix: Matrix, labels: Array, held_out: HeldOut) -> None:
         buyers, rows = int(labels.sum()), len(labels)
@@ -237,8 +235,8 @@ class ContextAwareModel(BaseEstimator):  # type: ignore[misc]
         self._days = QuantileHeads(0.0, horizon, log=False, default=(0.0, horizon / 2, horizon))
         self._amount = QuantileHeads(0.0, np.inf, log=True, default=(0.0, 0.0, 0.0))
         for head, target in ((self._days, DAYS), (self._amount, AMOUNT)):
-            rows, known = _buyers(matrix, outcome, target)
-            head.fit(self._recipe, rows, known, _buyers(*held_out, target) if held_out else None)
+            rows, known = known_rows(matrix, outcome, target)
+            head.fit(self._recipe, rows, known, known_rows(*held_out, target) if held_out else None)
             if head.constant:
                 self.notes_.append(
                     f"{len(known)} training rows have a {target}; {LEAST_BUYERS} are needed. Everyone gets the same."
@@ -266,30 +264,3 @@ class ContextAwareModel(BaseEstimator):  # type: ignore[misc]
         tags.target_tags.required = True
         tags.target_tags.multi_output = True
         return tags
-
-
-def _frame(features: Any) -> pd.DataFrame:
-    """The features as a frame; the columns of any other table of numbers are called x0, x1, … (ValueError if none)."""
-    if isinstance(features, pd.DataFrame):
-        return features
-    array = check_array(features, dtype=None, ensure_all_finite=False, estimator="ContextAwareModel")
-    return pd.DataFrame(array, columns=[f"x{position}" for position in range(array.shape[1])])
-
-
-def _targets(targets: Any, rows: int) -> pd.DataFrame:
-    """The three targets; one column alone says who bought, and days and amount are then unknown."""
-    if targets is None:
-        raise ValueError("This estimator requires y to be passed, but the target y is None.")
-    if len(targets) != rows:
-        raise InputError(f"{rows} rows of features came with {len(targets)} of targets; one each is needed.")
-    if isinstance(targets, pd.DataFrame) and WILL in targets.columns:
-        return targets.reset_index(drop=True)
-    bought = (np.asarray(targets).reshape(rows, -1)[:, 0] > 0).astype(np.uint8)
-    return pd.DataFrame({WILL: bought, DAYS: np.nan, AMOUNT: np.nan})
-
-
-def _buyers(matrix: Matrix, outcome: pd.DataFrame, target: str) -> tuple[Matrix, Array]:
-    """Rows of buyers whose target is known, and the target."""
-    values = outcome[target].to_numpy(dtype=np.float64, na_value=np.nan)
-    known = np.isfinite(values) & (outcome[WILL].to_numpy(dtype=np.float64) > 0)
-    return matrix[known], values[known]

@@ -52,6 +52,7 @@ CREATE TABLE IF NOT EXISTS {db}.forecasts (
 ENGINE = ReplacingMergeTree(scored_at)
 PARTITION BY toYYYYMM(snapshot_time)
 ORDER BY (snapshot_time, model_name, model_version, horizon_days, user_id)
+SETTINGS index_granularity = 256 -- the gateway reads one user, or a page of them
 """
 
 FORECAST_RUNS = """

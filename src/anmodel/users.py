@@ -26,8 +26,8 @@ from anmodel.settings import UsersSettings
 if TYPE_CHECKING:
     import pyarrow as pa
 
-REGIONS = ("UA-30", "UA-40", "UA-50")
-"""Regions that seeded users live in, those of the original."""
+REGIONS = ("UA-30", "UA-40", "UA-05")
+"""Regions that seeded users live in, as ISO 3166-2 names them (the original's third, UA-50, is none)."""
 
 USERS_FILE = "users/users.parquet"
 """Where the lake keeps the table's export."""

@@ -3,20 +3,10 @@
 from collections.abc import Callable, Iterator
 
 import pytest
+import structlog
 
-from anmodel.laptop.guardian import Guardian
 from anmodel.registry import Registry
 from anmodel.settings import RegistrySettings
-from clickhouse_process import ClickHouseProcess
-
-
-@pytest.fixture(scope="session")
-def clickhouse(tmp_path_factory: pytest.TempPathFactory, guardian: Guardian) -> Iterator[ClickHouseProcess]:
-    """One real ClickHouse for the whole run; each test takes a database of its own (`clickhouse.database()`)."""
-    clickhouse = ClickHouseProcess(tmp_path_factory.mktemp("clickhouse"), guardian)
-    clickhouse.start()
-    yield clickhouse
-    clickhouse.kill()
 
 
 @pytest.fixture(scope="session")
@@ -31,3 +21,10 @@ def registry_of(mlflow_variables: dict[str, str]) -> Callable[[str], Registry]:
     """Makes the registry of a model's name, which nobody else may use."""
     given = {name.lower(): value for name, value in mlflow_variables.items()}
     return lambda name: Registry(RegistrySettings.load(**given, model_name=name))
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was() -> Iterator[None]:
+    """A command run in a test sends log lines to that test's stderr, which is closed afterwards."""
+    yield
+    structlog.reset_defaults()

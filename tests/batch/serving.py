@@ -6,7 +6,6 @@ from typing import Any
 
 import httpx
 import pandas as pd
-from synthetic import feature_rows
 
 from anmodel import snapshots
 from anmodel.laptop.guardian import Guardian
@@ -14,6 +13,7 @@ from anmodel.laptop.kafka import free_port
 from anmodel.model import ContextAwareModel
 from anmodel.registry import ModelVersion, Registry
 from anmodel.settings import RegistrySettings
+from batch.synthetic import feature_rows
 from eventually import eventually
 from stages import Stage
 

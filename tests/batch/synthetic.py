@@ -119,7 +119,7 @@ def shop_events(*, users: int, days: int, seed: int) -> pa.Table:
     rows: list[tuple[str, str, datetime, str, str, str, str, float | None, str]] = []
     for number in range(users):
         user = f"user-{number:05}"
-        region = str(random.choice(["UA-30", "UA-40", "UA-50"]))
+        region = str(random.choice(["UA-30", "UA-40", "UA-05"]))
         keenness, at = random.beta(1.2, 4.0), random.uniform(0, days / 2)
         pause = random.gamma(2.0, 2.0) + 0.5
         price = float(np.round(np.exp(random.normal(4.5, 0.7)), 2))

@@ -16,8 +16,6 @@ import pytest
 import schemathesis
 from hypothesis import settings
 from schemathesis import checks
-from serving import CONTRACT, NAME, Models, Predictor, records_of, start_predictor
-from synthetic import feature_rows
 
 from anmodel.forecasts import FORECASTS_SCHEMA, OUTPUTS, segment
 from anmodel.gateway.answers import ModelInfo, UserDetail, UserPage
@@ -27,6 +25,8 @@ from anmodel.laptop.kafka import free_port
 from anmodel.settings import MigrateSettings
 from anmodel.users import UsersTable
 from anmodel.warehouse import EVENTS_SCHEMA, Warehouse
+from batch.serving import CONTRACT, NAME, Models, Predictor, records_of, start_predictor
+from batch.synthetic import feature_rows
 from clickhouse_process import ClickHouseProcess
 from eventually import eventually
 from stages import Stage

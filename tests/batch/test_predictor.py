@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from kserve import InferInput, InferRequest, InferResponse
-from serving import CONTRACT, NAME, Models, Predictor, records_of, start_predictor
-from synthetic import feature_rows
 
 from anmodel import snapshots
 from anmodel.forecasts import OUTPUTS
 from anmodel.laptop.guardian import Guardian
+from batch.serving import CONTRACT, NAME, Models, Predictor, records_of, start_predictor
+from batch.synthetic import feature_rows
 from eventually import eventually
 
 NUMBERS = [feature["name"] for feature in CONTRACT["features"] if feature["kind"] == "number"]

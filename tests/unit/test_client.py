@@ -65,7 +65,9 @@ def test_a_refused_event_does_not_refuse_the_others_and_is_named() -> None:
 )
 def test_what_was_not_confirmed_is_sent_again_with_the_same_bytes(failure: Answer) -> None:
     with FakeCollector(fail=lambda number: failure if number < 2 else None).running() as collector:
-        report = CollectorClient(collector.collect, SendOptions(batch=50, concurrency=1)).send_all(events(100))
+        report = CollectorClient(collector.collect, SendOptions(batch=50, concurrency=1, first_wait=0.01)).send_all(
+            events(100)
+        )
     assert (report.accepted, report.failed, report.retries) == (100, 0, 2)
     assert collector.requests[0].body == collector.requests[1].body == collector.requests[2].body
     assert collector.stored == dict.fromkeys(events(100), 1)
@@ -88,10 +90,10 @@ def test_a_batch_too_large_for_the_collector_is_halved() -> None:
 
 def test_a_collector_that_stays_away_stops_sending_and_the_report_says_so() -> None:
     with FakeCollector(fail=lambda number: None if number == 0 else Answer(503)).running() as collector:
-        options = SendOptions(batch=10, concurrency=1, retry_for=0.5)
+        options = SendOptions(batch=10, concurrency=1, retry_for=0.3, first_wait=0.05)
         report = CollectorClient(collector.collect, options).send_all(events(1000))
     assert (report.accepted, report.failed, report.sent) == (10, 10, 20)
-    assert "did not confirm events for 0.5 s (HTTP 503)" in report.stopped
+    assert "did not confirm events for 0.3 s (HTTP 503)" in report.stopped
     assert report.reasons["not confirmed by the collector"] == 10
     assert "stopped: " in report.summary()
 

@@ -49,11 +49,13 @@ def test_properties_may_be_left_out_and_region_may_be_empty() -> None:
     [
         (
             {"event_type": "zzz"},
-            "event_type: Invalid enum value 'zzz'; allowed: page_view, product_view, add_to_cart, purchase, search, click",
+            "event_type: Invalid enum value 'zzz'; allowed: page_view, product_view, add_to_cart, purchase, search,"
+            " click",
         ),
         (
             {"timestamp": "2026-11-20T10:00:00"},
-            "timestamp: Expected `datetime` with a timezone component; allowed: ISO 8601 with a zone, as 2026-01-31T09:30:00Z",
+            "timestamp: Expected `datetime` with a timezone component; allowed: ISO 8601 with a zone,"
+            " as 2026-01-31T09:30:00Z",
         ),
         (
             {"timestamp": "soon"},
@@ -156,7 +158,7 @@ _texts = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max
         Event,
         event_id=_texts,
         event_type=st.sampled_from(EVENT_TYPES),
-        ts=st.datetimes(datetime(2022, 1, 1), datetime(2026, 11, 25)).map(  # noqa: DTZ001
+        ts=st.datetimes(datetime(2022, 1, 1), datetime(2026, 11, 25)).map(
             lambda naive: naive.replace(microsecond=naive.microsecond // 1000 * 1000, tzinfo=UTC)
         ),
         session_id=_texts,
@@ -174,7 +176,7 @@ def test_what_is_encoded_is_decoded_to_the_same(event: Event) -> None:
 @given(st.binary(max_size=200))
 def test_any_bytes_are_either_an_event_or_refused(raw: bytes) -> None:
     try:
-        decode(raw)
+        answer = decode(raw).event_id
     except EventRefused as refused:
-        assert refused.field
-        assert refused.reason
+        answer = refused.field
+    assert answer

@@ -61,7 +61,7 @@ def test_the_same_seed_gives_the_same_bytes_in_any_order_of_users_and_another_se
 
 
 def test_the_same_seed_gives_the_same_bytes_in_every_process_and_release() -> None:
-    known = "165b579242c9e3790cf1b2eea3b5f15c20bfefd1a1183119fed7058f9b2d3cf1"
+    known = "66af2362c88aef57bc19f56ef8d7faed960ac5cb9670871dd3b7a46b8f710d87"
     program = """
 from datetime import UTC, datetime; from hashlib import sha256; from itertools import islice
 from anmodel.events import encode_event; from anmodel.generator.options import Options
@@ -108,8 +108,8 @@ def test_every_chosen_user_is_active_and_has_one_region_their_own(events: list[E
 
 def test_the_mean_is_what_was_asked_and_a_total_is_exact(crowd: Crowd, events: list[Event]) -> None:
     assert crowd.total == len(events)
-    many = Crowd(islice(seeded_users(1), 4000), options(events_per_user=20))
-    assert many.total / 4000 == pytest.approx(20, rel=0.06)
+    many = Crowd(islice(seeded_users(1), 3000), options(events_per_user=20))
+    assert many.total / 3000 == pytest.approx(20, rel=0.06)
     exact = Crowd(USERS, options(total_events=12_345))
     assert exact.total == sum(1 for _ in exact.events()) == 12_345
 
@@ -218,7 +218,7 @@ def test_popular_items_are_not_the_dear_ones_and_prices_stay_near_their_own() ->
     assert len(picked) > ITEMS / 2
 
 
-@pytest.mark.parametrize("events_per_user", [1, 3000])
+@pytest.mark.parametrize("events_per_user", [1, 1500])
 def test_very_few_and_very_many_events_fit_into_the_active_time(events_per_user: int) -> None:
     crowd = Crowd(USERS[:12], options(events_per_user=events_per_user, promo_share=1.0, burst_share=1.0))
     for shopper in crowd.shoppers:

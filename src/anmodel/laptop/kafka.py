@@ -72,8 +72,8 @@ logger.kafkaconfig.level=warn
 """
 
 # The serial collector: the heap is small, and the others take memory and threads of their own. The first compiler only:
-# half the CPU of a start, 30 MB less, and a burst of 400,000 events costs the broker less than with both. The rest allows
-# what Kafka's libraries do and Java 25 would otherwise warn of at each start.
+# half the CPU of a start, 30 MB less, and a burst of 400,000 events costs the broker less than with both. The rest
+# allows what Kafka's libraries do and Java 25 would otherwise warn of at each start.
 JVM_OPTIONS = (
     "-XX:+UseSerialGC",
     "-XX:TieredStopAtLevel=1",

@@ -53,7 +53,7 @@ def _all_parts(settings: LaptopSettings, environment: Mapping[str, str]) -> list
         _task("migrate", [*ANMODEL, "migrate"], needs=("clickhouse",)),
         _stage("collector", settings.collector_port, needs=("kafka",)),
         _stage("consumer", settings.consumer_port, needs=("kafka", "migrate")),
-        _stage("predictor", settings.predictor_port, path="/v2/health/live"),
+        _stage("predictor", settings.predictor_port),
         _stage("gateway", settings.gateway_port, needs=("migrate",)),
         _task("marketapp-build", [sys.executable, "-m", "anmodel.laptop.node", str(cache)]),
         _stage("marketapp", settings.marketapp_port, needs=("marketapp-build",)),
@@ -98,12 +98,12 @@ def _clickhouse(folder: Path, port: int, user: str) -> Part:
     )
 
 
-def _stage(name: str, port: int, *, path: str = "/health", needs: tuple[str, ...] = ()) -> Part:
+def _stage(name: str, port: int, *, needs: tuple[str, ...] = ()) -> Part:
     """A stage that answers HTTP. Alive is enough: a predictor without a model yet is no fault of the platform."""
     return Part(
         name,
         _fixed([*ANMODEL, name]),
-        ready=partial(answers_http, port, path),
+        ready=partial(answers_http, port, "/health"),
         needs=needs,
         port=port,
         port_variable=f"{name.upper()}_PORT",

@@ -55,6 +55,9 @@ def _roc(axes: Axes, bought: Array, chances: dict[str, Array]) -> None:
 
 def _pr(axes: Axes, bought: Array, chances: dict[str, Array]) -> None:
     for (name, proba), style in zip(chances.items(), ("-", ":", "--", "-."), strict=False):
+        if name == "prevalence":  # the curve of a constant is one point; a line through it would mislead
+            axes.axhline(bought.mean(), linestyle=style, color=_color(name), label=name)
+            continue
         precision, recall, _ = precision_recall_curve(bought, proba)
         axes.plot(recall, precision, style, color=_color(name), label=name)
     axes.set(

@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 
-from anmodel import boosting, calibration, encoding, evaluation, model, quantiles
+from anmodel import boosting, calibration, encoding, evaluation, frames, model, quantiles
 from anmodel.evaluation import Array, UserBootstrap, WeightedAuc, forecast_metrics, log_losses, weighted_mean
 from anmodel.lake import Lake
 from anmodel.model import ContextAwareModel
@@ -22,7 +22,7 @@ from anmodel.train.plots import draw_plots
 
 log = structlog.get_logger()
 
-_CODE = (boosting, calibration, encoding, evaluation, model, quantiles)
+_CODE = (boosting, calibration, encoding, evaluation, frames, model, quantiles)
 _EXAMPLE_ROWS = 5
 
 
