@@ -65,7 +65,7 @@ def consumer_options(settings: KafkaSettings, group: str) -> dict[str, Any]:
 
 def create_topics(bootstrap: str, partitions: int = 3, names: Iterable[str] = TOPICS) -> list[str]:
     """Create the topics that are missing and return their names. Safe to repeat; existing ones stay as they are."""
-    admin = AdminClient({"bootstrap.servers": bootstrap})
+    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 3})
     created = []
     # the broker's own clock stamps messages, so that `received_at` can be trusted whoever produced them
     config = {"message.timestamp.type": "LogAppendTime"}

@@ -71,9 +71,11 @@ def _java() -> Finding:
     try:
         program = java()
     except ImportError:
-        return Finding("Java", False, "not installed", "install the project's laptop environment, or set JAVA_HOME")
+        return Finding("Java", False, "not installed", "install the project's laptop environment: make demo")
     fault = _run([program, "-version"], 20)
-    return Finding("Java", fault is None, fault or program, "JAVA_HOME must name a Java 17 or newer, or not be set")
+    return Finding(
+        "Java", fault is None, fault or program, "install the project's laptop environment anew: make clean demo"
+    )
 
 
 def _node() -> Finding:

