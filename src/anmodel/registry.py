@@ -1,5 +1,6 @@
 """The models: MLflow, opened directly on a laptop (SQLite and a folder) or through its server."""
 
+import fcntl
 import json
 import logging
 import os
@@ -204,13 +205,24 @@ class Registry:
             mlflow.set_registry_uri(self._uri)
             if self._opened is None:
                 _quiet()
-                self._opened = mlflow.MlflowClient(self._uri, self._uri)
+                self._opened = _opened(self._uri)
             yield self._opened
         except (MlflowException, sqlalchemy.exc.SQLAlchemyError) as error:
             text = str(error).strip().splitlines()
             raise RegistryError(
                 f"MLflow at {self._uri} refused: {text[0] if text else type(error).__name__}"
             ) from error
+
+
+def _opened(uri: str) -> mlflow.MlflowClient:
+    """A client. Making one makes a SQLite file's tables, and two processes at it would break each other's."""
+    file = uri.removeprefix("sqlite:///")
+    if file == uri:
+        return mlflow.MlflowClient(uri, uri)
+    Path(file).parent.mkdir(parents=True, exist_ok=True)
+    with Path(f"{file}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return mlflow.MlflowClient(uri, uri)
 
 
 def code_versions() -> dict[str, str]:

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from anmodel.events import EVENT_TYPES
 from anmodel.lake import Lake
-from anmodel.manifest import DayEntry, EventsManifest, events_path
+from anmodel.lake.manifest import DayEntry, EventsManifest, events_path
 from anmodel.settings import ClickHouseSettings
 from anmodel.warehouse import EVENTS_SCHEMA, Warehouse
 from clickhouse_process import ClickHouseProcess

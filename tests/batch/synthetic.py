@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa
 
 from anmodel.lake import Lake
-from anmodel.manifest import DayEntry, EventsManifest, events_path
+from anmodel.lake.manifest import DayEntry, EventsManifest, events_path
 from anmodel.snapshots import FEATURES, contract, snapshot_version
 
 SHOP_START = datetime(2026, 3, 1, tzinfo=UTC)

@@ -11,14 +11,14 @@ from typing import Any, BinaryIO
 
 import pyarrow.parquet as pq
 import pytest
-from histories import SCHEMA, START, own_warehouse, some_events, store
 
 from anmodel.export.events import Exported, export_events
 from anmodel.export.table import EventsTable
 from anmodel.lake import Lake
-from anmodel.manifest import events_path
+from anmodel.lake.manifest import events_path
 from anmodel.users import UsersTable
 from anmodel.warehouse import Warehouse
+from batch.histories import SCHEMA, START, own_warehouse, some_events, store
 from clickhouse_process import ClickHouseProcess
 from eventually import eventually
 

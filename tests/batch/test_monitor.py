@@ -10,7 +10,6 @@ import pyarrow as pa
 import pytest
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
-from anmodel.daily import DailySnapshot
 from anmodel.lake import Lake
 from anmodel.model import ContextAwareModel
 from anmodel.monitor.command import table
@@ -21,6 +20,7 @@ from anmodel.registry import Registry
 from anmodel.score.scoring import score
 from anmodel.settings import ClickHouseSettings
 from anmodel.snapshots import contract
+from anmodel.snapshots.daily import DailySnapshot
 from anmodel.warehouse import EVENTS_SCHEMA, Warehouse
 from batch.synthetic import feature_rows, write_daily
 from clickhouse_process import ClickHouseProcess

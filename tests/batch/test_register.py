@@ -1,6 +1,8 @@
 """register: which version is in use, judged on the same rows, in a real MLflow registry."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,8 +18,8 @@ from anmodel.model import ContextAwareModel
 from anmodel.register.comparison import compare
 from anmodel.register.promotion import promote_newest, promote_version, roll_back
 from anmodel.registry import ModelVersion, Registry
-from anmodel.samples import read_sample
 from anmodel.snapshots import contract
+from anmodel.snapshots.samples import read_sample
 from batch.synthetic import feature_rows, write_training
 from eventually import eventually
 
@@ -222,3 +224,17 @@ def test_the_champion_stands_when_kafka_cannot_be_told(
     assert in_use(registry) == "1"
     listed = CliRunner().invoke(app, ["register", "--list"], env=environment, catch_exceptions=False)
     assert "in use" in listed.stdout
+
+
+def test_many_processes_may_open_a_new_registry_at_once(tmp_path: Path) -> None:
+    program = (
+        "from anmodel.registry import Registry; from anmodel.settings import RegistrySettings;"
+        f"print(Registry(RegistrySettings.load(mlflow_tracking_uri='sqlite:///{tmp_path}/new/mlflow.db')).versions())"
+    )
+    opening = [
+        subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
+    for process in opening:
+        said, complained = process.communicate(timeout=120)
+        assert said.strip() == "[]", complained

@@ -11,7 +11,6 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from anmodel.daily import DailySnapshot
 from anmodel.errors import ContractError, NotReadyError, WarehouseError
 from anmodel.lake import Lake
 from anmodel.model import ContextAwareModel
@@ -19,6 +18,7 @@ from anmodel.registry import Registry
 from anmodel.score.scoring import score
 from anmodel.settings import ClickHouseSettings
 from anmodel.snapshots import FEATURE_NAMES, contract
+from anmodel.snapshots.daily import DailySnapshot
 from anmodel.warehouse import Warehouse
 from batch.synthetic import feature_rows, write_daily
 from clickhouse_process import ClickHouseProcess

@@ -8,18 +8,18 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from histories import START, fill, own_warehouse, some_events, store
-from naive_features import features_as_of, same, targets_from
 
 from anmodel.errors import InputError, LakeError, NotReadyError
 from anmodel.export.events import export_events
 from anmodel.export.table import EventsTable
 from anmodel.lake import Lake
-from anmodel.manifest import events_path
+from anmodel.lake.manifest import events_path
 from anmodel.snapshot.daily import build_daily
 from anmodel.snapshot.engine import Engine, events_source
 from anmodel.snapshot.training import build_training
 from anmodel.snapshots import FEATURE_NAMES, META, TARGETS, daily_sql, milliseconds, training_sql, user_sql
+from batch.histories import START, fill, own_warehouse, some_events, store
+from batch.naive_features import features_as_of, same, targets_from
 from clickhouse_process import ClickHouseProcess
 
 H = 7

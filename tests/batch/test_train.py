@@ -15,10 +15,10 @@ from anmodel.cli import app
 from anmodel.errors import ContractError, NotReadyError
 from anmodel.lake import Lake
 from anmodel.registry import ModelVersion, Registry
-from anmodel.samples import read_sample
 from anmodel.snapshot.engine import Engine
 from anmodel.snapshot.training import build_training
 from anmodel.snapshots import contract
+from anmodel.snapshots.samples import read_sample
 from anmodel.train.training import train
 from batch.synthetic import fill_lake, write_training
 

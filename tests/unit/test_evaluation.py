@@ -4,8 +4,15 @@ import numpy as np
 import pytest
 from sklearn.metrics import log_loss, roc_auc_score
 
-from anmodel.calibration import Identity, Platt, fit_calibrator
-from anmodel.evaluation import UserBootstrap, WeightedAuc, calibration_error, chance_metrics, log_losses, weighted_mean
+from anmodel.model.calibration import Identity, Platt, fit_calibrator
+from anmodel.model.evaluation import (
+    UserBootstrap,
+    WeightedAuc,
+    calibration_error,
+    chance_metrics,
+    log_losses,
+    weighted_mean,
+)
 
 RANDOM = np.random.default_rng(0)
 PROBA = np.round(RANDOM.random(500), 2)  # with equal ones

@@ -6,7 +6,7 @@ from anmodel.errors import InputError
 from anmodel.export.command import days_asked
 from anmodel.export.events import Plan, plan
 from anmodel.export.table import TableDay
-from anmodel.manifest import EVENTS_SCHEMA_VERSION, DayEntry, EventsManifest
+from anmodel.lake.manifest import EVENTS_SCHEMA_VERSION, DayEntry, EventsManifest
 
 TODAY = date(2026, 3, 10)
 DAY = date(2026, 3, 1)

@@ -12,7 +12,7 @@ import pytest
 
 from anmodel.errors import LakeError, NotReadyError
 from anmodel.lake import Lake
-from anmodel.manifest import DayEntry, EventsManifest, events_path
+from anmodel.lake.manifest import DayEntry, EventsManifest, events_path
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 

@@ -11,8 +11,8 @@ from sklearn.metrics import f1_score, roc_auc_score
 from sklearn.utils.estimator_checks import check_estimator
 
 from anmodel.errors import ContractError, InputError
-from anmodel.evaluation import forecast_metrics
 from anmodel.model import ContextAwareModel
+from anmodel.model.evaluation import forecast_metrics
 from anmodel.snapshots import FEATURE_NAMES, contract
 from batch.synthetic import feature_rows
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from anmodel.reasons import describe, text_of
+from anmodel.model.reasons import describe, text_of
 from anmodel.snapshots import FEATURE_NAMES, contract
 
 DESCRIBED = {feature["name"]: feature for feature in contract(7)["features"]}

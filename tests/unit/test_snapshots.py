@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anmodel.errors import ContractError, InputError
-from anmodel.history import HISTORY
 from anmodel.snapshot.engine import events_source
 from anmodel.snapshot.plan import PARTS, plan
 from anmodel.snapshots import (
@@ -20,6 +19,7 @@ from anmodel.snapshots import (
     snapshot_version,
     user_sql,
 )
+from anmodel.snapshots.history import HISTORY
 
 SHOWN_BY_THE_CONSOLE = [
     "total_events",

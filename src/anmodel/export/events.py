@@ -10,7 +10,7 @@ import structlog
 
 from anmodel.export.table import EventsTable, TableDay
 from anmodel.lake import Lake
-from anmodel.manifest import EVENTS_SCHEMA_VERSION, DayEntry, EventsManifest, events_path
+from anmodel.lake.manifest import EVENTS_SCHEMA_VERSION, DayEntry, EventsManifest, events_path
 
 log = structlog.get_logger()
 

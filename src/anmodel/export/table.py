@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from anmodel.manifest import day_bounds
+from anmodel.lake.manifest import day_bounds
 from anmodel.warehouse import Warehouse
 
 # A repeat of an event has its time, and so its partition: FINAL need not look across them.

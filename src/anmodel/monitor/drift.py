@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from anmodel.daily import DailySnapshot
-from anmodel.distribution import FeatureDistribution
 from anmodel.model import ContextAwareModel
+from anmodel.model.distribution import FeatureDistribution
 from anmodel.monitor.levels import Finding, finding, stability_index
+from anmodel.snapshots.daily import DailySnapshot
 
 LEAST_ROWS = 200
 """Fewer users than this fill the bins by chance; nothing is said then."""

@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 import pyarrow as pa
 import structlog
 
-from anmodel.daily import DailySnapshot
 from anmodel.errors import ContractError, NotReadyError
 from anmodel.lake import Lake
 from anmodel.monitor.drift import drift
 from anmodel.monitor.levels import Finding
 from anmodel.monitor.outcomes import finished_runs, outcomes
 from anmodel.registry import Registry
+from anmodel.snapshots.daily import DailySnapshot
 from anmodel.warehouse import Warehouse
 
 log = structlog.get_logger()

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from anmodel.evaluation import chance_metrics
+from anmodel.model.evaluation import chance_metrics
 from anmodel.monitor.levels import Finding, finding
 from anmodel.warehouse import Warehouse
 

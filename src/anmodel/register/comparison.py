@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from anmodel.evaluation import UserBootstrap, WeightedAuc, log_losses, weighted_mean
 from anmodel.model import ContextAwareModel
-from anmodel.samples import Sample
+from anmodel.model.evaluation import UserBootstrap, WeightedAuc, log_losses, weighted_mean
+from anmodel.snapshots.samples import Sample
 
 RESAMPLES = 200
 

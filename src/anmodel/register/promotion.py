@@ -8,8 +8,8 @@ from anmodel.errors import ContractError, NotReadyError
 from anmodel.lake import Lake
 from anmodel.register.comparison import Verdict, compare, compare_logged
 from anmodel.registry import ModelVersion, Registry
-from anmodel.samples import read_manifest, read_sample
 from anmodel.snapshots import snapshot_version
+from anmodel.snapshots.samples import read_manifest, read_sample
 
 log = structlog.get_logger()
 

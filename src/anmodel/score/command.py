@@ -14,10 +14,10 @@ def command() -> None:
     settings = ScoreSettings.load()
     configure_logging(settings)
 
-    from anmodel.daily import DailySnapshot
     from anmodel.lake import Lake
     from anmodel.registry import Registry
     from anmodel.score.scoring import score
+    from anmodel.snapshots.daily import DailySnapshot
     from anmodel.warehouse import Warehouse
 
     snapshot = DailySnapshot.newest(Lake(settings.parquet_out))

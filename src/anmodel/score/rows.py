@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from anmodel.forecasts import FORECASTS_SCHEMA, segment
-from anmodel.reasons import Reason
+from anmodel.model.reasons import Reason
 
 Array = npt.NDArray[np.float64]
 

@@ -8,12 +8,12 @@ import pandas as pd
 import pyarrow as pa
 import structlog
 
-from anmodel.daily import DailySnapshot
 from anmodel.errors import NotReadyError
 from anmodel.model import ContextAwareModel
 from anmodel.progress import ProgressLine
 from anmodel.registry import LoadedModel, Registry
 from anmodel.score.rows import Array, forecast_table, percentiles
+from anmodel.snapshots.daily import DailySnapshot
 from anmodel.warehouse import Warehouse
 
 log = structlog.get_logger()

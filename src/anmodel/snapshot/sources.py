@@ -6,7 +6,7 @@ from datetime import datetime
 
 from anmodel.errors import InputError, LakeError, NotReadyError
 from anmodel.lake import Lake
-from anmodel.manifest import EventsManifest, events_path
+from anmodel.lake.manifest import EventsManifest, events_path
 from anmodel.snapshot.engine import Engine, events_source, trends_source
 
 TRENDS = "trends/trends.parquet"

@@ -7,8 +7,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from anmodel.evaluation import Array, chance_metrics, errors
-from anmodel.samples import Sample
+from anmodel.model.evaluation import Array, chance_metrics, errors
+from anmodel.snapshots.samples import Sample
 
 COLUMNS: dict[str, tuple[str, ...]] = {
     "recency": ("days_since_last",),

@@ -10,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from sklearn.metrics import precision_recall_curve, roc_curve
 
-from anmodel.evaluation import Array
+from anmodel.model.evaluation import Array
 
 _BLUE, _GREY, _ORANGE = "#1f5fa8", "#8a8a8a", "#d9730d"
 

@@ -11,18 +11,17 @@ from typing import Any
 
 import structlog
 
-from anmodel import boosting, calibration, encoding, evaluation, frames, model, quantiles
-from anmodel.evaluation import Array, UserBootstrap, WeightedAuc, forecast_metrics, log_losses, weighted_mean
 from anmodel.lake import Lake
-from anmodel.model import ContextAwareModel
+from anmodel.model import ContextAwareModel, boosting, calibration, encoding, estimator, evaluation, frames, quantiles
+from anmodel.model.evaluation import Array, UserBootstrap, WeightedAuc, forecast_metrics, log_losses, weighted_mean
 from anmodel.registry import ModelVersion, Registry, code_versions
-from anmodel.samples import Sample, read_manifest, read_sample
+from anmodel.snapshots.samples import Sample, read_manifest, read_sample
 from anmodel.train.baselines import baseline_chances, baseline_metrics
 from anmodel.train.plots import draw_plots
 
 log = structlog.get_logger()
 
-_CODE = (boosting, calibration, encoding, evaluation, frames, model, quantiles)
+_CODE = (boosting, calibration, encoding, estimator, evaluation, frames, quantiles)
 _EXAMPLE_ROWS = 5
 
 

@@ -15,7 +15,7 @@ import httpx
 import msgspec
 import structlog
 
-from anmodel.client_report import SendReport
+from anmodel.client.report import SendReport
 from anmodel.errors import InputError, UnavailableError
 
 log = structlog.get_logger()

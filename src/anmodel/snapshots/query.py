@@ -19,23 +19,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from anmodel.errors import ContractError
-from anmodel.features import FEATURES, WINDOW_DAYS, Feature
-from anmodel.history import HISTORY, histories_sql
-
-__all__ = [
-    "ACTIVE_DAYS",
-    "FEATURES",
-    "FEATURE_NAMES",
-    "META",
-    "TARGETS",
-    "Feature",
-    "check_features",
-    "contract",
-    "daily_sql",
-    "snapshot_version",
-    "training_sql",
-    "user_sql",
-]
+from anmodel.snapshots.features import FEATURES, WINDOW_DAYS, Feature
+from anmodel.snapshots.history import HISTORY, histories_sql
 
 FEATURE_NAMES: tuple[str, ...] = tuple(feature.name for feature in FEATURES)
 META = ("user_id", "snapshot_time", "region")

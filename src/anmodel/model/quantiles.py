@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from anmodel.boosting import LEAST_BUYERS, QUANTILES, Array, Constant, Recipe, Trees, grow
-from anmodel.encoding import Matrix
+from anmodel.model.boosting import LEAST_BUYERS, QUANTILES, Array, Constant, Recipe, Trees, grow
+from anmodel.model.encoding import Matrix
 
 CONFORMAL_LEAST = 50
 """Validation rows needed before the interval is widened or narrowed to hold what it says."""

@@ -18,7 +18,7 @@ from typing import Literal
 import msgspec
 
 from anmodel.events import EVENT_TYPES
-from anmodel.history import SEQUENCE_LENGTH
+from anmodel.snapshots.history import SEQUENCE_LENGTH
 
 Kind = Literal["number", "category"]
 

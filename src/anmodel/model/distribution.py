@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from anmodel.encoding import FrameEncoder, Matrix
+from anmodel.model.encoding import FrameEncoder, Matrix
 
 BINS = 10
 Column = npt.NDArray[np.float64]

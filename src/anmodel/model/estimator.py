@@ -8,13 +8,13 @@ import pandas as pd
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from anmodel.boosting import LEAST_BUYERS, Array, Constant, Recipe, Trees, grow
-from anmodel.calibration import Calibrator, Identity, best_f1_threshold, expected_f1_threshold, fit_calibrator
-from anmodel.distribution import FeatureDistribution, distribution, distributions
-from anmodel.encoding import FrameEncoder, Kind, Matrix
-from anmodel.frames import AMOUNT, DAYS, WILL, feature_frame, known_rows, target_frame
-from anmodel.quantiles import QuantileHeads
-from anmodel.reasons import Reason, describe
+from anmodel.model.boosting import LEAST_BUYERS, Array, Constant, Recipe, Trees, grow
+from anmodel.model.calibration import Calibrator, Identity, best_f1_threshold, expected_f1_threshold, fit_calibrator
+from anmodel.model.distribution import FeatureDistribution, distribution, distributions
+from anmodel.model.encoding import FrameEncoder, Kind, Matrix
+from anmodel.model.frames import AMOUNT, DAYS, WILL, feature_frame, known_rows, target_frame
+from anmodel.model.quantiles import QuantileHeads
+from anmodel.model.reasons import Reason, describe
 from anmodel.snapshots import check_features
 
 HeldOut = tuple[Matrix, pd.DataFrame] | None

@@ -28,9 +28,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from anmodel.errors import LakeError, NotReadyError
-from anmodel.manifest import DayEntry, EventsManifest, events_path
-
-__all__ = ["DayEntry", "EventsManifest", "Lake", "Written", "events_path"]
+from anmodel.lake.manifest import EventsManifest, events_path
 
 EVENTS_MANIFEST = "events/manifest.json"
 _CHUNK = 1 << 20

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_array
 
-from anmodel.encoding import Matrix
 from anmodel.errors import InputError
+from anmodel.model.encoding import Matrix
 from anmodel.snapshots import TARGETS
 
 WILL, DAYS, AMOUNT = TARGETS

@@ -1,18 +1,16 @@
 """The model's trees: a LightGBM booster with parameters that follow the size of the data, and what stands in for it."""
 
-import os
 from dataclasses import dataclass, field
 from typing import Any
-
-# Before OpenMP is loaded: threads that wait by spinning made fitting six times slower on a busy machine.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import numpy as np
 import numpy.typing as npt
 
-from anmodel.encoding import Matrix
 from anmodel.errors import SettingError
+from anmodel.model.encoding import Matrix
+from anmodel.model.openmp import provide_openmp
 
+provide_openmp()
 try:
     import lightgbm
 except OSError as error:
