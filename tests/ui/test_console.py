@@ -10,8 +10,8 @@ import pytest
 from fake_shoppers import Shopper
 from playwright.sync_api import Page, expect
 
-from conftest import MARKETAPP, Console
 from eventually import eventually
+from ui.conftest import MARKETAPP, Console
 
 pytestmark = pytest.mark.timeout(120)
 

@@ -9,7 +9,7 @@ import pytest
 
 from anmodel.gateway.app import openapi_document
 from anmodel.laptop.node import node_program, npm_command
-from conftest import CACHE, MARKETAPP
+from ui.conftest import CACHE, MARKETAPP
 
 LOCK = json.loads((MARKETAPP / "package-lock.json").read_text(encoding="utf-8"))
 
