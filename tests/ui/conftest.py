@@ -47,9 +47,9 @@ def dist() -> Path:
     return MARKETAPP / "dist"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium; nothing is downloaded."""
+    """Debian's Chromium; nothing is downloaded. While it lives, no test may run an event loop: so not the whole run."""
     program = next(filter(None, map(shutil.which, BROWSERS)), None)
     if program is None:
         pytest.skip(f"no browser on this machine: none of {', '.join(BROWSERS)}")

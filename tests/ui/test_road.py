@@ -98,12 +98,15 @@ def test_every_generated_event_is_one_row_in_clickhouse(road: Road) -> None:
     assert eventually(counted, 60) == {"rows": EVENTS, "ids": EVENTS}
 
 
-def test_the_forecast_reaches_the_gateway_and_the_browser(road: Road, browser: Any) -> None:
-    road.run("forecast")
+def best_user(road: Road) -> str:
     listed = httpx.get(f"{road.gateway}/users", params={"limit": 1}).json()
     assert (listed["mode"], listed["total"]) == ("full", 300)
-    named = listed["users"][0]["user_id"]
+    return str(listed["users"][0]["user_id"])
 
+
+def test_the_forecast_of_a_named_user_reaches_the_gateway_and_predict_says_the_same(road: Road) -> None:
+    road.run("forecast")
+    named = best_user(road)
     one = httpx.get(f"{road.gateway}/users/{quote(named, safe='')}").json()
     chance = one["features"]["purchase_proba"]
     assert 0 < chance < 1
@@ -114,6 +117,10 @@ def test_the_forecast_reaches_the_gateway_and_the_browser(road: Road, browser: A
     served = httpx.post(f"{road.gateway}/predict?service=context_aware", json={"records": [record]}).json()
     assert served["predictions"][0]["purchase_proba"] == pytest.approx(chance)
 
+
+def test_the_forecast_of_a_named_user_is_seen_in_the_browser(road: Road, browser: Any) -> None:
+    named = best_user(road)
+    chance = httpx.get(f"{road.gateway}/users/{quote(named, safe='')}").json()["features"]["purchase_proba"]
     page = browser.new_page()
     page.goto(f"{road.console}/users/{quote(named, safe='')}")
     page.get_by_text(named).first.wait_for()

@@ -58,7 +58,7 @@ def plan(first: datetime, watermark: datetime, *, horizon_days: int, most_instan
 
 
 def _by_time(free: timedelta, last: datetime, horizon: timedelta, most_instants: int) -> Plan:
-    step = _step(free // _DAY, most_instants - len(PARTS))
+    step = _step(-(-free // _DAY), most_instants - len(PARTS))
     instants: dict[str, list[datetime]] = {}
     for part, share in reversed(list(zip(PARTS, SHARES, strict=True))):
         instants[part] = _back_from(last, int(share * (free / _DAY)), step)
