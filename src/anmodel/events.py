@@ -26,6 +26,7 @@ EVENT_TYPES: tuple[str, ...] = get_args(EventType)
 MAX_AHEAD = timedelta(days=1)
 MAX_TEXT = 256
 MAX_PRICE = 1e12
+_FLOAT_HOLDS = 10**300
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _PATH = re.compile(r" - at `\$\.?(.*)`$")
@@ -126,7 +127,9 @@ def _check_properties(properties: dict[str, Any]) -> None:
     if isinstance(price, bool) or not isinstance(price, int | float):
         raise EventRefused("properties.price", f"got {_kind(price)}; allowed: a number from 0 to {MAX_PRICE:.0e}")
     if not 0 <= price <= MAX_PRICE:
-        raise EventRefused("properties.price", f"got {price:g}; allowed: a number from 0 to {MAX_PRICE:.0e}")
+        # a whole number may have hundreds of digits, more than a float holds
+        came = f"{price:g}" if abs(price) < _FLOAT_HOLDS else f"a number of {len(str(abs(price)))} digits"
+        raise EventRefused("properties.price", f"got {came}; allowed: a number from 0 to {MAX_PRICE:.0e}")
 
 
 def _kind(value: object) -> str:

@@ -154,9 +154,9 @@ class Registry:
             before = self._alias(CHAMPION)
             if before is not None and before.version == version.version:
                 return
-            client.set_registered_model_alias(self.name, CHAMPION, version.version)
-            if before is not None:
+            if before is not None:  # first: cut short between the two, the next try still knows where to go back to
                 client.set_registered_model_alias(self.name, FORMER, before.version)
+            client.set_registered_model_alias(self.name, CHAMPION, version.version)
         self.note(version, decision="champion", reason=reason)
 
     def note(self, version: ModelVersion, **tags: str) -> None:

@@ -68,7 +68,8 @@ def fill(lake: Lake, events: list[Row]) -> None:
         days[day] = DayEntry(
             rows=of_day.num_rows, bytes=0, sha256="", fingerprint=str(hash(str(of_day.to_pylist()))), newest=newest
         )
-    lake.write_events_manifest(EventsManifest.of(days, exported_at=START, repeated_ids=0))
+    exported_at = max(event["ts"] for event in events) + timedelta(days=1)
+    lake.write_events_manifest(EventsManifest.of(days, exported_at=exported_at, repeated_ids=0))
 
 
 def own_warehouse(clickhouse: ClickHouseProcess) -> Warehouse:

@@ -3,6 +3,7 @@
 from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
 
+import msgspec
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -48,7 +49,8 @@ def feature_rows(count: int, seed: int, *, share: float = 0.25) -> tuple[pd.Data
 
 def write_training(lake: Lake, *, rows: int = 2000, share: float = 0.25, created_from: str = "lake-1") -> None:
     """A training snapshot of `feature_rows`, as the snapshot step would leave it. Five rows a user."""
-    instants, counts = {}, {"train": rows, "val": rows // 2, "test": rows // 2}
+    instants, files = {}, {}
+    counts = {"train": rows, "val": rows // 2, "test": rows // 2}
     for number, (part, count) in enumerate(counts.items()):
         features, targets = feature_rows(count, seed=100 + number, share=share)
         instant = SHOP_START + timedelta(days=20 * number)
@@ -58,6 +60,7 @@ def write_training(lake: Lake, *, rows: int = 2000, share: float = 0.25, created
         )
         frame = pd.concat([meta, features, targets], axis=1)
         lake.write_table(f"snapshots/model1/{part}.parquet", pa.Table.from_pandas(frame, preserve_index=False))
+        files[part] = msgspec.to_builtins(lake.written(f"snapshots/model1/{part}.parquet"))
     manifest = {
         "name": "model1",
         "version": snapshot_version(7),
@@ -67,6 +70,7 @@ def write_training(lake: Lake, *, rows: int = 2000, share: float = 0.25, created
         "split": "time",
         "instants": instants,
         "rows": counts,
+        "files": files,
         "embargo_days": 7,
     }
     lake.write_json("snapshots/model1/manifest.json", manifest)
@@ -87,6 +91,7 @@ def write_daily(lake: Lake, features: pd.DataFrame, instant: datetime) -> None:
         "users": len(features),
         "created_from": "lake-1",
         "contract": contract(7),
+        "file": msgspec.to_builtins(lake.written(f"{folder}/part-0.parquet")),
     }
     lake.write_json(f"{folder}/manifest.json", manifest)
     lake.write_json("daily_features/latest.json", {"path": folder, "snapshot_time": instant.isoformat()})

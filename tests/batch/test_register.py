@@ -19,7 +19,7 @@ from anmodel.register.comparison import compare
 from anmodel.register.promotion import promote_newest, promote_version, roll_back
 from anmodel.registry import ModelVersion, Registry
 from anmodel.snapshots import contract
-from anmodel.snapshots.samples import read_sample
+from anmodel.snapshots.samples import read_manifest, read_sample
 from batch.synthetic import feature_rows, write_training
 from eventually import eventually
 
@@ -133,7 +133,7 @@ def test_a_version_that_is_worse_or_the_same_stays_challenger(
 
 def test_a_difference_within_chance_is_no_reason_to_change(lake: Lake, good: ContextAwareModel) -> None:
     twin = fit(trees=60, random_state=7)
-    test = read_sample(lake, "model1", "test", CONTRACT)
+    test = read_sample(lake, read_manifest(lake, "model1"), "test")
     verdicts = [compare(twin, good, test), compare(good, twin, test)]
 
     assert "+0.0000" not in verdicts[0].reason.split("[")[0]  # they do differ

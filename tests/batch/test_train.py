@@ -18,7 +18,7 @@ from anmodel.registry import ModelVersion, Registry
 from anmodel.snapshot.engine import Engine
 from anmodel.snapshot.training import build_training
 from anmodel.snapshots import contract
-from anmodel.snapshots.samples import read_sample
+from anmodel.snapshots.samples import read_manifest, read_sample
 from anmodel.train.training import train
 from batch.synthetic import fill_lake, write_training
 
@@ -97,7 +97,7 @@ def test_other_rows_or_another_seed_give_another_version(
 def test_another_process_loads_the_model_and_answers_the_same(
     version: ModelVersion, registry: Registry, lake: Lake, folder: Path
 ) -> None:
-    rows = read_sample(lake, "model1", "test", version.contract).features.head(20)
+    rows = read_sample(lake, read_manifest(lake, "model1"), "test").features.head(20)
     rows.to_parquet(folder / "rows.parquet")
     code = (
         "import sys, pandas; from anmodel.registry import Registry; from anmodel.settings import RegistrySettings\n"

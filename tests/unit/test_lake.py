@@ -112,7 +112,7 @@ def test_deleting_a_folder_takes_all_in_it_and_may_be_repeated(lake: Lake) -> No
 
 def test_json_that_is_damaged_is_named(lake: Lake) -> None:
     lake.write_file("events/manifest.json", io.BytesIO(b'{"days": '))
-    with pytest.raises(LakeError, match=r"events/manifest\.json is no JSON"):
+    with pytest.raises(LakeError, match=r"events/manifest\.json is damaged"):
         lake.events_manifest()
     lake.write_json("events/manifest.json", {"days": {"today": {}}})
     with pytest.raises(LakeError, match="anmodel export --force"):

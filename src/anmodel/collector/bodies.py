@@ -42,7 +42,7 @@ def _looks_like_lines(text: bytes) -> bool:
 def _is_json(text: bytes) -> bool:
     try:
         msgspec.json.decode(text, type=msgspec.Raw)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return False
     return True
 
@@ -63,7 +63,7 @@ def event_id_of(raw: bytes) -> str | None:
     """The id of an event that was refused, if it can be read at all; for the answer only."""
     try:
         found = msgspec.json.decode(raw, type=_Named).event_id
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return found if isinstance(found, str) else None
 

@@ -8,6 +8,7 @@ import msgspec
 import pyarrow.parquet as pq
 import structlog
 
+from anmodel.errors import LakeError
 from anmodel.export.table import EventsTable, TableDay
 from anmodel.lake import Lake
 from anmodel.lake.manifest import EVENTS_SCHEMA_VERSION, DayEntry, EventsManifest, events_path
@@ -72,7 +73,7 @@ def export_events(
     how far that is.
     """
     lake.sweep()
-    held, before = table.days(since, until), lake.events_manifest()
+    held, before = table.days(since, until), _manifest(lake, force=force)
     known = EventsManifest(days={day: entry for day, entry in before.days.items() if _in(day, since, until)})
     planned = plan(held, known, _sizes(lake, since, until), force=force)
     days, done, size = dict(before.days), 0, 0
@@ -103,6 +104,17 @@ def export_events(
     )
 
 
+def _manifest(lake: Lake, *, force: bool) -> EventsManifest:
+    """The lake's manifest; by `force` a damaged one counts as none, and is written anew."""
+    try:
+        return lake.events_manifest()
+    except LakeError as error:
+        if not force:
+            raise
+        log.warning("manifest made anew", reason=str(error))
+        return EventsManifest()
+
+
 def _write_day(table: EventsTable, lake: Lake, day: date, held: TableDay) -> DayEntry:
     relative = events_path(day)
     with table.parquet(day) as source:
@@ -117,7 +129,7 @@ def _write_day(table: EventsTable, lake: Lake, day: date, held: TableDay) -> Day
 
 
 def _save(lake: Lake, days: dict[date, DayEntry], repeated_ids: int) -> None:
-    now = datetime.now(UTC).replace(microsecond=0)
+    now = datetime.now(UTC)
     lake.write_events_manifest(EventsManifest.of(days, exported_at=now, repeated_ids=repeated_ids))
 
 

@@ -33,6 +33,7 @@ from anmodel.lake.manifest import EventsManifest, events_path
 EVENTS_MANIFEST = "events/manifest.json"
 _CHUNK = 1 << 20
 _STALE = timedelta(days=1)
+_AGAIN = "Run the step that writes it again; `anmodel export --force` for events"
 
 
 class Written(msgspec.Struct, frozen=True):
@@ -123,25 +124,42 @@ class Lake:
         with self._replacing(relative) as target:
             target.write(json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False).encode())
 
-    def read_json(self, relative: str) -> Any:
-        """Read a JSON file; one that cannot be read raises `LakeError`."""
+    def read_json(self, relative: str, kind: Any = Any) -> Any:
+        """Read a JSON file as a value of the type `kind`; one that is not raises `LakeError`."""
         with self.open(relative) as file:
             raw = file.read()
         try:
-            return json.loads(raw)
-        except ValueError as error:
-            raise LakeError(f"{self.path(relative)} is no JSON: {error}") from error
+            return msgspec.json.decode(raw, type=kind)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise LakeError(f"{self.path(relative)} is damaged: {error}. {_AGAIN}") from error
+
+    def written(self, relative: str) -> Written:
+        """Size and checksum of a file that is there."""
+        digest, size = hashlib.sha256(), 0
+        with self.open(relative) as file:
+            while block := file.read(_CHUNK):
+                digest.update(block)
+                size += len(block)
+        return Written(bytes=size, sha256=digest.hexdigest())
+
+    def verify(self, relative: str, written: Written, again: str) -> None:
+        """Raise `LakeError` unless the file is the one whose size and checksum a manifest names.
+
+        `again` is the command that writes both anew.
+        """
+        if self.written(relative) != written:
+            raise LakeError(
+                f"{self.path(relative)} is not the file that its manifest names: damaged, or being written right now. "
+                f"Run {again}"
+            )
 
     def events_manifest(self) -> EventsManifest:
         """What the events folder holds; an empty one before the first export."""
         try:
-            return msgspec.convert(self.read_json(EVENTS_MANIFEST), EventsManifest)
+            manifest: EventsManifest = self.read_json(EVENTS_MANIFEST, EventsManifest)
         except NotReadyError:
             return EventsManifest()
-        except msgspec.ValidationError as error:
-            raise LakeError(
-                f"{self.path(EVENTS_MANIFEST)} is damaged: {error}. Run `anmodel export --force`"
-            ) from error
+        return manifest
 
     def write_events_manifest(self, manifest: EventsManifest) -> None:
         """Say what the events folder holds; the last write of an export."""
@@ -218,6 +236,8 @@ class Lake:
             yield
         except FileNotFoundError as error:
             raise NotReadyError(f"{self.path(relative)} is not there yet. Run the step that writes it first") from error
+        except pa.ArrowInvalid as error:
+            raise LakeError(f"{self.path(relative)} is damaged: {error}. {_AGAIN}") from error
         except OSError as error:
             raise LakeError(
                 f"{self.path(relative)}: {error}. Is the lake (PARQUET_OUT) reachable and writable?"

@@ -23,7 +23,10 @@ class DayEntry(msgspec.Struct, frozen=True):
 
 
 class EventsManifest(msgspec.Struct, frozen=True):
-    """What `events/` holds. `watermark` is just after the newest event (its time + 1 ms), None when there is none.
+    """What `events/` holds, and up to when: the `watermark`, None when there are no events.
+
+    It is just after the newest event (its time + 1 ms), but never after the export: a visitor's clock may be a day
+    fast, and one event from tomorrow must not make today look like a day without purchases.
 
     `repeated_ids` counts the event ids that came again with another user, time or content; all are kept.
     """
@@ -37,7 +40,7 @@ class EventsManifest(msgspec.Struct, frozen=True):
     def of(cls, days: dict[date, DayEntry], *, exported_at: datetime, repeated_ids: int) -> Self:
         """The manifest of these days, with their watermark."""
         newest = max((entry.newest for entry in days.values()), default=None)
-        watermark = newest + timedelta(milliseconds=1) if newest else None
+        watermark = min(newest + timedelta(milliseconds=1), exported_at) if newest else None
         ordered = {day: days[day] for day in sorted(days)}
         return cls(days=ordered, watermark=watermark, exported_at=exported_at, repeated_ids=repeated_ids)
 

@@ -8,6 +8,7 @@ import pandas as pd
 from anmodel.model import ContextAwareModel
 from anmodel.model.distribution import FeatureDistribution
 from anmodel.monitor.levels import Finding, finding, stability_index
+from anmodel.snapshots import ACTIVE_DAYS
 from anmodel.snapshots.daily import DailySnapshot
 
 LEAST_ROWS = 200
@@ -47,7 +48,8 @@ class _Tally:
 def drift(model: ContextAwareModel, snapshot: DailySnapshot) -> list[Finding]:
     """Findings of every feature and of the chances, against the newest rows of training.
 
-    [] with fewer than LEAST_ROWS users.
+    Users silent for longer than ACTIVE_DAYS gave no training row, so they are left out here as well. [] with fewer than
+    LEAST_ROWS others.
     """
     names = list(model.feature_names_in_)
     tallies = {name: _Tally(model.feature_distribution_[name]) for name in names}
@@ -55,6 +57,7 @@ def drift(model: ContextAwareModel, snapshot: DailySnapshot) -> list[Finding]:
     total = 0.0
     for block in snapshot.blocks(names):
         frame = block.to_pandas()
+        frame = frame[~(frame["days_since_last"] > ACTIVE_DAYS)]
         encoded = model.encoder_.transform(frame)
         for place, name in enumerate(names):
             tallies[name].add(encoded[:, place], frame[name] if name in model.categories_ else None)

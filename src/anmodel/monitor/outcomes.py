@@ -13,7 +13,7 @@ from anmodel.monitor.levels import Finding, finding
 from anmodel.warehouse import Warehouse
 
 LEAST_BUYERS = 30
-"""Fewer buyers or others than this say nothing of a ranking or a ratio."""
+"""Fewer buyers or others than this say nothing of a ranking; fewer buyers both expected and found, of a ratio."""
 
 
 @dataclass(frozen=True)
@@ -29,13 +29,14 @@ class FinishedRun:
 def finished_runs(warehouse: Warehouse, model_name: str, newest: int) -> list[FinishedRun]:
     """The newest runs of the model whose horizon ended before the newest event, the newest first.
 
-    Judged by the events, not by the clock: what did not arrive yet cannot have happened.
+    Judged by the events: what did not arrive yet cannot have happened. And by the clock: a visitor's may be a day fast.
     """
     rows = warehouse.query(
         f"""
         SELECT snapshot_time, model_name, model_version, horizon_days FROM {warehouse.db}.forecast_runs FINAL
         WHERE model_name = {{model:String}}
-          AND snapshot_time + toIntervalDay(horizon_days) <= (SELECT max(ts) FROM {warehouse.db}.events_raw)
+          AND snapshot_time + toIntervalDay(horizon_days)
+              <= (SELECT least(max(ts), now64(3)) FROM {warehouse.db}.events_raw)
         ORDER BY snapshot_time DESC, scored_at DESC LIMIT {{newest:UInt32}}
         """,
         {"model": model_name, "newest": newest},
@@ -59,7 +60,8 @@ def outcomes(warehouse: Warehouse, run: FinishedRun) -> list[Finding]:
         rate = measured["positive_rate"]
         found.append(finding("live_roc_auc", measured["roc_auc"]))
         found.append(finding("live_brier_skill", 1 - measured["brier"] / (rate * (1 - rate))))
-        found.append(finding("live_predicted_to_actual", proba.sum() / bought.sum()))
+    if max(proba.sum(), bought.sum()) >= LEAST_BUYERS:  # many expected and nobody came is the worst news of all
+        found.append(finding("live_predicted_to_actual", proba.sum() / max(bought.sum(), 0.5)))
     return found
 
 

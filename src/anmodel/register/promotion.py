@@ -61,7 +61,12 @@ def roll_back(registry: Registry) -> Outcome:
     Repeated, it does not go forward again: NotReadyError when there is nothing earlier to go back to.
     """
     champion, former = registry.champion(), registry.former_champion()
-    if champion is None or former is None or former.tags.get(DECISION) == ROLLED_BACK:
+    if (
+        champion is None
+        or former is None
+        or former.version == champion.version
+        or former.tags.get(DECISION) == ROLLED_BACK
+    ):
         raise NotReadyError(
             f"Model {registry.name} has no earlier champion to go back to. "
             "`anmodel register --version N` puts one in use."
@@ -84,7 +89,12 @@ def _judge(registry: Registry, lake: Lake, newest: ModelVersion, champion: Model
             f"version {newest.version} was trained on snapshot version {newest.snapshot_version}, the lake has "
             f"{manifest['version']}. Run `anmodel train` first."
         )
-    test = read_sample(lake, name, "test", manifest["contract"])
+    if newest.tags.get("data_fingerprint", manifest["created_from"]) != manifest["created_from"]:
+        raise ContractError(
+            f"snapshot {name} was built anew since version {newest.version} was trained: its test rows may be rows "
+            "that the version learnt from. Run `anmodel train` first."
+        )
+    test = read_sample(lake, manifest, "test")
     log.info("challenger compared", challenger=newest.version, champion=champion.version, rows=len(test.bought))
     return compare(registry.load(newest).model, registry.load(champion).model, test)
 
@@ -94,8 +104,8 @@ def _first(newest: ModelVersion) -> str:
     if saved is None or saved > 0:
         return "The first version."
     return (
-        "The first version. It is no better than its simplest baseline on the test rows "
-        f"(log loss {-saved:.4f} higher): read its forecasts with care."
+        "The first version. It is no better than its best baseline on the test rows "
+        f"(log loss {abs(saved):.4f} higher): read its forecasts with care."
     )
 
 

@@ -5,13 +5,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pyarrow.parquet as pq
 import structlog
 
 from anmodel.errors import NotReadyError
 from anmodel.lake import Lake
 from anmodel.snapshot.engine import Engine, quoted
-from anmodel.snapshot.sources import known_events, open_events, open_trends
+from anmodel.snapshot.sources import fingerprint, known_events, open_events, open_trends
 from anmodel.snapshots import contract, daily_sql, snapshot_version
 
 log = structlog.get_logger()
@@ -36,9 +37,9 @@ def build_daily(
     """
     manifest, watermark = known_events(lake)
     asked, as_of = as_of, (as_of or watermark).astimezone(UTC)
-    created_from = manifest.fingerprint
     chunks = max(1, -(-manifest.rows // _EVENTS_A_CHUNK))
     with open_events(lake, engine, manifest, until=as_of) as source, open_trends(lake) as trends:
+        created_from = fingerprint(engine, manifest, trends)
         rows = 0
         for done in range(chunks):
             chunk = scratch / f"chunk-{done}.parquet"
@@ -50,7 +51,7 @@ def build_daily(
     engine.write(target, f"SELECT * FROM file('{quoted(str(scratch))}/chunk-*.parquet', 'Parquet') ORDER BY user_id")
     folder = f"daily_features/snapshot_date={as_of:%Y-%m-%d}"
     with target.open("rb") as file:
-        lake.write_file(f"{folder}/part-0.parquet", file)
+        written = lake.write_file(f"{folder}/part-0.parquet", file)
     result = {
         "version": snapshot_version(horizon_days),
         "snapshot_time": as_of.isoformat(),
@@ -59,6 +60,7 @@ def build_daily(
         "created_from": created_from,
         "contract": contract(horizon_days),
         "path": f"{folder}/part-0.parquet",
+        "file": msgspec.to_builtins(written),
     }
     lake.write_json(f"{folder}/manifest.json", result)
     if asked is None or as_of >= _newest(lake):

@@ -16,7 +16,9 @@ def known_events(lake: Lake) -> tuple[EventsManifest, datetime]:
     """The manifest of the lake's events and its watermark; raises `NotReadyError` when there are none."""
     manifest = lake.events_manifest()
     if not manifest.days or manifest.watermark is None:
-        raise NotReadyError(f"the lake {lake.url} has no events. Run `anmodel export` first")
+        raise NotReadyError(
+            f"the lake {lake.url} has no events. Run `anmodel export`; if that wrote none, the shop has sent none yet"
+        )
     return manifest, manifest.watermark
 
 
@@ -28,7 +30,10 @@ def open_events(lake: Lake, engine: Engine, manifest: EventsManifest, until: dat
         raise InputError(f"no events before {until}; the lake begins on {min(manifest.days)}. Take a later instant")
     with lake.on_disk([events_path(day) for day in days]) as files:
         source = events_source(files)
-        found = engine.rows(f"SELECT count() AS rows FROM {source}")[0]["rows"]
+        try:
+            found = engine.rows(f"SELECT count() AS rows FROM {source}")[0]["rows"]
+        except LakeError as error:
+            raise LakeError(f"{error}. Run `anmodel export`; with --force if that does not help") from error
         expected = sum(day.rows for day in days.values())
         if found != expected:
             raise LakeError(
@@ -36,6 +41,15 @@ def open_events(lake: Lake, engine: Engine, manifest: EventsManifest, until: dat
                 "If not, run `anmodel export`; with --force if that does not help"
             )
         yield source
+
+
+def fingerprint(engine: Engine, manifest: EventsManifest, trends: str | None) -> str:
+    """A hash of all that a snapshot is made of: equal events and trends, equal hash, whenever they were fetched."""
+    if trends is None:
+        return manifest.fingerprint
+    row = "query, region, popularity IS NULL, ifNull(popularity, 0), period_end, known_from"
+    known = engine.rows(f"SELECT sum(cityHash64({row})) AS hash FROM {trends}")[0]["hash"]
+    return f"{manifest.fingerprint}-{known:016x}"
 
 
 @contextmanager

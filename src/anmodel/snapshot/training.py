@@ -5,15 +5,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import structlog
 
 from anmodel.errors import InputError
-from anmodel.lake import Lake
+from anmodel.lake import Lake, Written
 from anmodel.snapshot.engine import Engine, quoted
 from anmodel.snapshot.plan import PARTS, SHARES, Plan, plan
-from anmodel.snapshot.sources import known_events, open_events, open_trends
+from anmodel.snapshot.sources import fingerprint, known_events, open_events, open_trends
 from anmodel.snapshots import contract, milliseconds, snapshot_version, training_sql
 
 log = structlog.get_logger()
@@ -22,6 +23,14 @@ MOST_INSTANTS = 60
 _FEWEST_INSTANTS = 12
 _ROWS_A_CHUNK = 100_000
 _EVENTS_A_CHUNK = 2_000_000
+
+
+class Part(msgspec.Struct, frozen=True):
+    """What was written of one part: its rows, the share of them who bought, and the file."""
+
+    rows: int
+    positive_rate: float
+    file: Written
 
 
 def build_training(
@@ -41,6 +50,7 @@ def build_training(
     """
     manifest, watermark = known_events(lake)
     with open_events(lake, engine, manifest) as source, open_trends(lake) as trends:
+        created_from = fingerprint(engine, manifest, trends)
         facts = engine.rows(
             f"SELECT toUnixTimestamp64Milli(min(ts)) AS first, uniqExact(user_id) AS users FROM {source}"
         )[0]
@@ -66,15 +76,16 @@ def build_training(
         "version": snapshot_version(horizon_days),
         "horizon_days": horizon_days,
         "contract": contract(horizon_days),
-        "created_from": manifest.fingerprint,
+        "created_from": created_from,
         "watermark": watermark.isoformat(),
         "split": planned.split,
         "step_days": planned.step_days,
         "instants": {part: [instant.isoformat() for instant in planned.instants[part]] for part in PARTS},
         "users": users,
         "embargo_days": horizon_days,
-        "rows": {part: rows for part, (rows, _) in made.items()},
-        "positive_rate": {part: rate for part, (_, rate) in made.items()},
+        "rows": {part: found.rows for part, found in made.items()},
+        "positive_rate": {part: found.positive_rate for part, found in made.items()},
+        "files": {part: msgspec.to_builtins(found.file) for part, found in made.items()},
     }
     lake.write_json(f"snapshots/{name}/manifest.json", result)
     return result
@@ -92,9 +103,9 @@ def _chunks(rows: int, events: int) -> int:
     return max(1, -(-rows // _ROWS_A_CHUNK), -(-events // _EVENTS_A_CHUNK))
 
 
-def _write_parts(lake: Lake, engine: Engine, scratch: Path, name: str, planned: Plan) -> dict[str, tuple[int, float]]:
-    """Write the three files, in order of time and user; returns rows and share of buyers of each."""
-    made: dict[str, tuple[int, float]] = {}
+def _write_parts(lake: Lake, engine: Engine, scratch: Path, name: str, planned: Plan) -> dict[str, Part]:
+    """Write the three files, in order of time and user."""
+    sizes: dict[str, tuple[int, float]] = {}
     chunks = f"file('{quoted(str(scratch))}/chunk-*.parquet', 'Parquet')"
     for part, condition in _conditions(engine, chunks, planned):
         target = scratch / f"{part}.parquet"
@@ -103,10 +114,11 @@ def _write_parts(lake: Lake, engine: Engine, scratch: Path, name: str, planned: 
         if not rows:
             raise InputError(f"the {part} part has no rows: too few users were active. Collect more events")
         bought = pq.read_table(target, columns=["will_purchase"])["will_purchase"]
-        made[part] = rows, pc.sum(bought).as_py() / rows
+        sizes[part] = rows, pc.sum(bought).as_py() / rows
+    made: dict[str, Part] = {}
     for part in PARTS:
         with (scratch / f"{part}.parquet").open("rb") as file:
-            lake.write_file(f"snapshots/{name}/{part}.parquet", file)
+            made[part] = Part(*sizes[part], lake.write_file(f"snapshots/{name}/{part}.parquet", file))
     return made
 
 

@@ -5,14 +5,31 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from anmodel.errors import ContractError
-from anmodel.lake import Lake
+from anmodel.lake import Lake, Written
 from anmodel.snapshots import META, check_features
 
 BLOCK_ROWS = 10_000
+
+
+class _Latest(msgspec.Struct):
+    """What is needed of latest.json."""
+
+    path: str
+
+
+class _Manifest(msgspec.Struct):
+    """What is needed of a daily snapshot's manifest."""
+
+    snapshot_time: datetime
+    version: str
+    horizon_days: int
+    users: int
+    file: Written
 
 
 @dataclass(frozen=True)
@@ -25,23 +42,22 @@ class DailySnapshot:
     version: str
     horizon_days: int
     users: int
+    file: Written
 
     @classmethod
     def newest(cls, lake: Lake) -> "DailySnapshot":
         """The one that `daily_features/latest.json` names; NotReadyError before the first."""
-        folder = lake.read_json("daily_features/latest.json")["path"]
-        manifest: dict[str, Any] = lake.read_json(f"{folder}/manifest.json")
-        return cls(
-            lake,
-            f"{folder}/part-0.parquet",
-            datetime.fromisoformat(manifest["snapshot_time"]),
-            manifest["version"],
-            int(manifest["horizon_days"]),
-            int(manifest["users"]),
-        )
+        folder = lake.read_json("daily_features/latest.json", _Latest).path
+        found: _Manifest = lake.read_json(f"{folder}/manifest.json", _Manifest)
+        path = f"{folder}/part-0.parquet"
+        return cls(lake, path, found.snapshot_time, found.version, found.horizon_days, found.users, found.file)
 
     def check(self, contract: dict[str, Any], model: str) -> None:
-        """Raise ContractError unless a model of this contract can read the snapshot; names columns that differ."""
+        """Raise ContractError unless a model of this contract can read the snapshot; names columns that differ.
+
+        LakeError when the file is not the one that its manifest describes, left by a run that was cut short, say.
+        """
+        self.lake.verify(self.path, self.file, "`anmodel snapshot daily`")
         names = [feature["name"] for feature in contract["features"]]
         with self.lake.open(self.path) as file:
             columns = pq.ParquetFile(file).schema_arrow.names

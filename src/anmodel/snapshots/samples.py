@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from anmodel.errors import ContractError
-from anmodel.lake import Lake
+from anmodel.errors import ContractError, LakeError
+from anmodel.lake import Lake, Written
 from anmodel.snapshots import META, TARGETS, check_features, snapshot_version
 
 
@@ -26,21 +27,35 @@ class Sample:
         return self.targets["will_purchase"].to_numpy(dtype=np.float64)
 
 
+_NEEDED = {"name", "version", "horizon_days", "contract", "created_from", "split", "instants", "rows", "files"}
+
+
+def _command(name: str) -> str:
+    return f"`anmodel snapshot train --name {name}`"
+
+
 def read_manifest(lake: Lake, name: str) -> dict[str, Any]:
     """The snapshot's manifest. NotReadyError before it is built, ContractError when other code built it."""
-    manifest: dict[str, Any] = lake.read_json(f"snapshots/{name}/manifest.json")
+    path = f"snapshots/{name}/manifest.json"
+    manifest: dict[str, Any] = lake.read_json(path, dict[str, Any])
+    if lacking := _NEEDED - manifest.keys():
+        raise LakeError(f"{lake.path(path)} lacks {', '.join(sorted(lacking))}. Run {_command(name)}.")
     current = snapshot_version(int(manifest["horizon_days"]))
     if manifest["version"] != current:
         raise ContractError(
-            f"snapshot {name} has version {manifest['version']}, this AnModel makes {current}. "
-            f"Run `anmodel snapshot train --name {name}`."
+            f"snapshot {name} has version {manifest['version']}, this AnModel makes {current}. Run {_command(name)}."
         )
     return manifest
 
 
-def read_sample(lake: Lake, name: str, part: str, contract: dict[str, Any]) -> Sample:
-    """The part `train`, `val` or `test` of a snapshot; ContractError when its columns are not the contract's."""
-    frame = lake.read_table(f"snapshots/{name}/{part}.parquet").to_pandas(split_blocks=True, self_destruct=True)
-    names = [feature["name"] for feature in contract["features"]]
+def read_sample(lake: Lake, manifest: dict[str, Any], part: str) -> Sample:
+    """The part `train`, `val` or `test` of the snapshot that `read_manifest` found.
+
+    LakeError when the file is not the manifest's, ContractError when its columns are not the contract's.
+    """
+    path = f"snapshots/{manifest['name']}/{part}.parquet"
+    lake.verify(path, msgspec.convert(manifest["files"][part], Written), _command(manifest["name"]))
+    frame = lake.read_table(path).to_pandas(split_blocks=True, self_destruct=True)
+    names = [feature["name"] for feature in manifest["contract"]["features"]]
     check_features([column for column in frame.columns if column not in (*META, *TARGETS)], expected=names)
     return Sample(frame[names], frame[list(TARGETS)], frame["user_id"].to_numpy())

@@ -30,19 +30,20 @@ def train(
 ) -> tuple[ModelVersion, bool]:
     """Make a version of the model from the snapshot `name`; returns it, and whether it is new.
 
-    A version of the same rows, parameters and code is returned as it is, unless `force`. The new one is not in use
-    until `register` says so. Rows too few to learn from give a simple model with notes, not an error.
+    The newest version is returned as it is, unless `force`, when it is of the same rows, parameters and code; an older
+    one is made again, since `register` judges the newest alone. The new one is not in use until `register` says so.
+    Rows too few to learn from give a simple model with notes, not an error.
     """
     manifest = read_manifest(lake, name)
     made = ContextAwareModel(horizon_days=int(manifest["horizon_days"]), random_state=seed, n_jobs=threads)
     identity = _identity(manifest, made)
-    known = next((version for version in registry.versions() if version.tags.get("identity") == identity), None)
-    if known is not None and not force:
-        log.info("training skipped, the version exists", version=known.version, hint="--force trains all the same")
-        return known, False
+    newest = registry.newest()
+    if newest is not None and newest.tags.get("identity") == identity and not force:
+        log.info("training skipped, the version exists", version=newest.version, hint="--force trains all the same")
+        return newest, False
     contract = manifest["contract"]
     with _step("rows read"):
-        parts = {part: read_sample(lake, name, part, contract) for part in ("train", "val", "test")}
+        parts = {part: read_sample(lake, manifest, part) for part in ("train", "val", "test")}
     with _step("model fitted", rows=len(parts["train"].features)):
         later = (parts["val"].features, parts["val"].targets)
         made.fit(parts["train"].features, parts["train"].targets, validation=later, contract=contract)
