@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
 from anmodel.laptop.guardian import Guardian
 from anmodel.laptop.kafka import free_port
@@ -109,6 +109,22 @@ class Stream:
 
         try:
             eventually(done, seconds)
+        finally:
+            consumer.close()
+
+    def forget_commits(self) -> None:
+        """Put the consumer group, which must have no member, back to the topic's beginning."""
+        consumer = Consumer({"bootstrap.servers": self.bootstrap, "group.id": self.topic})
+        start = [TopicPartition(self.topic, number, 0) for number in range(3)]
+
+        def forgotten() -> bool:
+            try:
+                return all(place.error is None for place in consumer.commit(offsets=start, asynchronous=False) or [])
+            except KafkaException:
+                return False  # the killed member has not been given up yet
+
+        try:
+            eventually(forgotten, 30)
         finally:
             consumer.close()
 

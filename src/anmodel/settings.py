@@ -107,7 +107,8 @@ class CollectorSettings(KafkaSettings):
     event_max_bytes: int = Field(262_144, ge=1_024, le=900_000, description="Largest event, bytes of JSON.")
     collect_max_bytes: int = Field(10_485_760, ge=1_024, description="Largest request body, bytes.")
     collect_max_events: int = Field(10_000, ge=1, description="Most events in one request.")
-    event_max_age_days: int = Field(1825, ge=1, description="Events older than this many days are refused.")
+    event_max_age_days: int = Field(1825, ge=1, le=36_500, description="Events older than this many days are refused.")
+    collect_body_seconds: float = Field(30.0, gt=0, description="Seconds a request's body may take to arrive.")
     delivery_timeout: float = Field(10.0, gt=0, description="Seconds an event may wait for the broker before 503.")
     max_waiting_events: int = Field(
         100_000, ge=1, description="Events that may wait for the broker; past it 503 at once."
@@ -124,7 +125,7 @@ class ConsumerSettings(KafkaSettings, ClickHouseSettings):
     batch_timeout: float = Field(0.5, gt=0, description="Seconds a row waits at most for its block to fill.")
     max_inflight_inserts: int = Field(2, ge=1, le=64, description="Inserts under way at once.")
     insert_timeout: float = Field(60.0, gt=0, description="Seconds before an insert's outcome counts as unknown.")
-    event_max_age_days: int = Field(1825, ge=1, description="Events older than this many days are refused.")
+    event_max_age_days: int = Field(1825, ge=1, le=36_500, description="Events older than this many days are refused.")
 
 
 class MigrateSettings(ClickHouseSettings):

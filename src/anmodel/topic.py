@@ -26,7 +26,13 @@ _READY_SECONDS = 3.0
 
 def client_options(settings: KafkaSettings) -> dict[str, Any]:
     """librdkafka's options shared by every client; raises `SettingError` for a malformed KAFKA_OPTIONS."""
-    options: dict[str, Any] = {"bootstrap.servers": settings.kafka_bootstrap, "log.connection.close": False}
+    options: dict[str, Any] = {
+        "bootstrap.servers": settings.kafka_bootstrap,
+        "log.connection.close": False,
+        # while Kafka is away a client tries, and logs, some times a second instead of twenty
+        "reconnect.backoff.ms": 250,
+        "reconnect.backoff.max.ms": 1000,
+    }
     for part in filter(None, (part.strip() for part in settings.kafka_options.split(";"))):
         name, separator, value = part.partition("=")
         if not separator:

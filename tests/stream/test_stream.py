@@ -51,6 +51,19 @@ def test_a_repeat_is_counted_once_and_the_same_id_of_another_user_is_kept(stream
     assert stream.count("uniqExact(event_id)") == 100
 
 
+def test_repeats_are_stored_once_by_a_consumer_that_does_not_know_what_the_one_before_it_did(stream: Stream) -> None:
+    stream.consumer.start()
+    event = json.dumps(next(events(1))).encode()
+    far = [json.dumps(event).encode() for event in events(3000, seed=2)]
+    stream.produce([event] * 1000 + far)
+    eventually(lambda: stream.count() > 1, 30)
+    stream.consumer.kill()
+    stream.forget_commits()
+    stream.consumer.start()
+    stream.wait_until_committed()
+    assert stream.count() == 3001
+
+
 def test_an_events_order_within_its_user_is_kept(stream: Stream) -> None:
     stream.collector.start()
     stream.consumer.start()
@@ -73,6 +86,7 @@ def test_messages_that_are_no_events_go_to_the_dead_letters_and_stop_nothing(str
         good.replace(b'"price": ', b'"price": -'),
         good.replace(b"+00:00", b""),
         good.replace(b'"user_id": "', b'"user_id": "\\u0000'),
+        good.replace(b'"price": ', b'"price": 1' + b"0" * 400),
         b"[" * 100_000,
         b'"' + b"x" * 900_000 + b'"',
     ]

@@ -70,6 +70,13 @@ def test_messages_that_are_no_events_are_kept_whole_with_the_reason() -> None:
     assert (block.first, block.last) == (0, 3)
 
 
+def test_a_message_that_our_own_code_cannot_read_is_kept_whole_and_stops_nothing() -> None:
+    unforeseen = Sent(0, 5)  # type: ignore[arg-type]
+    block = make_block(PLACE, [unforeseen, sent(1)], max_age_days=1825)
+    assert block.rows["offset"].to_pylist() == [1]
+    assert block.refused[0].reason.startswith("could not be read: TypeError: ")
+
+
 def test_an_events_age_is_judged_by_when_the_broker_took_it_not_by_the_clock_now() -> None:
     (message,) = [sent(0, timestamp="2026-09-20T10:00:00Z")]
     assert not make_block(PLACE, [message], max_age_days=1).refused

@@ -1,7 +1,9 @@
 """The collector's answers, exactly, over a topic of our own."""
 
+import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, MutableMapping, Sequence
+from typing import Any
 
 import httpx
 import pytest
@@ -45,6 +47,35 @@ class RecordingTopic:
         return [self.failure] * len(messages)
 
 
+class Posted:
+    """One POST to /collect as a server hands it over: the pieces as they come, then the connection's end."""
+
+    def __init__(self, pieces: AsyncIterator[bytes]) -> None:
+        self.scope: dict[str, Any] = {
+            "type": "http",
+            "method": "POST",
+            "path": "/collect",
+            "root_path": "",
+            "query_string": b"",
+            "headers": [],
+        }
+        self._pieces = pieces
+        self.status = 0
+        self.headers: dict[bytes, bytes] = {}
+        self.body = b""
+
+    async def receive(self) -> dict[str, object]:
+        async for piece in self._pieces:
+            return {"type": "http.request", "body": piece, "more_body": True}
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            self.status, self.headers = message["status"], dict(message["headers"])
+        else:
+            self.body += message["body"]
+
+
 @pytest.fixture
 def topic() -> RecordingTopic:
     return RecordingTopic()
@@ -52,7 +83,7 @@ def topic() -> RecordingTopic:
 
 @pytest.fixture
 def settings() -> CollectorSettings:
-    return CollectorSettings.load(event_max_age_days=100_000, collect_max_events=10)
+    return CollectorSettings.load(event_max_age_days=36_500, collect_max_events=10)
 
 
 @pytest.fixture
@@ -161,6 +192,49 @@ async def test_a_compressed_body_is_refused_by_name(client: httpx.AsyncClient) -
     }
 
 
+@pytest.mark.parametrize("lines", [False, True], ids=["array", "ndjson"])
+async def test_an_id_that_is_not_utf8_is_refused_alone(
+    client: httpx.AsyncClient, topic: RecordingTopic, lines: bool
+) -> None:
+    good = json.dumps(EVENT).encode()
+    bad = good.replace(b'"e1"', b'"\xff\xfe"')
+    content = good + b"\n" + bad if lines else b"[" + good + b"," + bad + b"]"
+    answer = await client.post("/collect", content=content)
+    assert answer.status_code == 207
+    assert answer.json()["events"][1] == {
+        "index": 1,
+        "status": "refused",
+        "field": "body",
+        "reason": "not JSON: 'utf-8' codec can't decode byte 0xff in position 0: invalid start byte",
+    }
+    assert len(topic.sent) == 1
+
+
+async def test_a_body_that_does_not_come_to_its_end_is_given_up(topic: RecordingTopic) -> None:
+    app = build_app(topic, CollectorSettings.load(collect_body_seconds=0.05))  # type: ignore[arg-type]
+
+    async def never_whole() -> AsyncIterator[bytes]:
+        yield b'{"event_id":'
+        await asyncio.Event().wait()
+
+    request = Posted(never_whole())
+    await asyncio.wait_for(app(request.scope, request.receive, request.send), 5)
+    assert (request.status, request.headers[b"connection"]) == (408, b"close")
+    assert json.loads(request.body) == {
+        "detail": [{"field": "body", "reason": "not whole after COLLECT_BODY_SECONDS, 0.05 s"}]
+    }
+
+
+async def test_a_client_that_leaves_in_the_middle_is_no_error(topic: RecordingTopic) -> None:
+    async def leaves() -> AsyncIterator[bytes]:
+        yield b'{"event_id":'
+
+    app = build_app(topic, CollectorSettings.load())  # type: ignore[arg-type]
+    request = Posted(leaves())
+    await app(request.scope, request.receive, request.send)
+    assert not topic.sent
+
+
 async def test_a_two_megabyte_event_in_a_batch_is_refused_alone(
     client: httpx.AsyncClient, topic: RecordingTopic
 ) -> None:
@@ -214,5 +288,5 @@ async def test_metrics_count_events_by_outcome_and_field(client: httpx.AsyncClie
 async def test_openapi_documents_collect_and_every_answer(client: httpx.AsyncClient) -> None:
     document = (await client.get("/openapi.json")).json()
     operation = document["paths"]["/collect"]["post"]
-    assert set(operation["responses"]) == {"201", "207", "413", "415", "422", "503"}
+    assert set(operation["responses"]) == {"201", "207", "408", "413", "415", "422", "503"}
     assert {"Event", "BatchAnswer", "EventAnswer", "ProblemAnswer"} <= set(document["components"]["schemas"])

@@ -94,6 +94,14 @@ def test_properties_may_be_left_out_and_region_may_be_empty() -> None:
         ({"properties": {"price": "9"}}, "properties.price: got text; allowed: a number from 0 to 1e+12"),
         ({"properties": {"price": True}}, "properties.price: got a truth value; allowed: a number from 0 to 1e+12"),
         ({"properties": {"price": -5}}, "properties.price: got -5; allowed: a number from 0 to 1e+12"),
+        (
+            {"properties": {"price": 10**400}},
+            "properties.price: got a number of 401 digits; allowed: a number from 0 to 1e+12",
+        ),
+        (
+            {"properties": {"price": -(10**400)}},
+            "properties.price: got a number of 401 digits; allowed: a number from 0 to 1e+12",
+        ),
         ({"colour": "red"}, "colour: unknown; further data belongs in properties"),
     ],
 )

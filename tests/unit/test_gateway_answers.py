@@ -80,8 +80,8 @@ class FakeForecasts:
 
     def segments(self, run: Run) -> list[dict[str, Any]]:
         return [
-            {"segment": "hot", "users": 1, "expected_revenue": 108.004},
-            {"segment": "warm", "users": 2, "expected_revenue": 1},
+            {"segment": "hot", "users": 1, "expected_revenue": 108.004, "regions": ["UA-40", "", "UA-30"]},
+            {"segment": "warm", "users": 2, "expected_revenue": 1, "regions": ["UA-30"]},
         ]
 
     def ping(self) -> None:
@@ -123,6 +123,7 @@ INFO = {
     "feature_importance_top10": [{"feature": "total_events", "importance": 0.7}],
     "feature_medians": {"total_events": 12.0, "last_item": None},
     "metrics": {"roc_auc": 0.8},
+    "notes": ["too few buyers"],
     "described": [
         {
             "name": "total_events",
@@ -289,7 +290,12 @@ async def test_without_forecasts_users_are_listed_and_the_reason_is_told_without
         "snapshot_date": None,
         "model_version": None,
     }
-    assert (await client.get("/segments")).json() == {"segments": [], "total": 2, "mode": "fallback"}
+    assert (await client.get("/segments")).json() == {
+        "segments": [],
+        "total": 2,
+        "regions": ["UA-30"],
+        "mode": "fallback",
+    }
     filtered = (await client.get("/users?min_proba=0.5")).json()
     assert filtered["reason"] == reason + "; filters by segment or chance do not apply"
 
@@ -348,6 +354,7 @@ async def test_segments_come_all_four_in_order(client: httpx.AsyncClient) -> Non
             {"segment": "ignore", "users": 0, "expected_revenue": 0.0},
         ],
         "total": 3,
+        "regions": ["UA-30", "UA-40"],
         "mode": "full",
     }
 

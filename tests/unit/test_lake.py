@@ -29,7 +29,7 @@ def entry(fingerprint: str = "a", rows: int = 1, newest: datetime = NOON) -> Day
 
 def manifest(**days: DayEntry) -> EventsManifest:
     named = {date.fromisoformat(name.removeprefix("d").replace("_", "-")): day for name, day in days.items()}
-    return EventsManifest.of(named, exported_at=NOON, repeated_ids=3)
+    return EventsManifest.of(named, exported_at=NOON + timedelta(hours=1), repeated_ids=3)
 
 
 def test_a_table_comes_back_with_its_metadata(lake: Lake) -> None:
@@ -127,6 +127,27 @@ def test_the_events_manifest_comes_back_and_is_empty_before_the_first_export(lak
     assert list(made.days) == [date(2026, 1, 1), date(2026, 1, 2)]
     assert made.rows == 6
     assert made.watermark == NOON + timedelta(milliseconds=1)
+
+
+def test_an_event_of_a_fast_clock_does_not_carry_the_watermark_past_the_export() -> None:
+    days = {NOON.date(): entry(), date(2026, 1, 3): entry(newest=NOON + timedelta(hours=23))}
+    made = EventsManifest.of(days, exported_at=NOON + timedelta(minutes=5), repeated_ids=0)
+    assert made.watermark == NOON + timedelta(minutes=5)
+
+
+def test_a_file_that_is_not_its_manifests_is_refused_with_the_command_that_writes_it(lake: Lake) -> None:
+    lake.write_table("a.parquet", pa.table({"x": [1, 2]}))
+    before = lake.written("a.parquet")
+    lake.verify("a.parquet", before, "`anmodel snapshot daily`")
+    lake.write_table("a.parquet", pa.table({"x": [1, 3]}))
+    with pytest.raises(LakeError, match=r"a\.parquet is not the file.*Run `anmodel snapshot daily`"):
+        lake.verify("a.parquet", before, "`anmodel snapshot daily`")
+
+
+def test_a_damaged_parquet_file_is_named(lake: Lake) -> None:
+    lake.write_file("users/users.parquet", io.BytesIO(b"PAR1 and no more"))
+    with pytest.raises(LakeError, match=r"users/users\.parquet is damaged"):
+        lake.read_table("users/users.parquet")
 
 
 def test_event_files_are_those_of_the_days_an_interval_touches(lake: Lake) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from anmodel.errors import InputError, SettingError
 from anmodel.laptop import environment
+from anmodel.laptop.locks import FolderLock
 from anmodel.laptop.node import sources_fingerprint
 from anmodel.laptop.parts import laptop_parts
 from anmodel.settings import CollectorSettings, ConsumerSettings, ExportSettings, GatewaySettings, LaptopSettings
@@ -49,6 +50,33 @@ def test_a_variable_of_the_user_wins_and_is_what_other_commands_read(tmp_path: P
     assert in_effect["USERS_URL"] == "postgresql://shop"
     assert in_effect["PARQUET_OUT"] == str(tmp_path / "lake")
     assert environment.read(tmp_path)["USERS_URL"] == "postgresql://shop"
+
+
+def test_a_second_start_on_a_folder_in_use_leaves_what_the_running_one_goes_by(tmp_path: Path) -> None:
+    first = environment.ensure(laptop(tmp_path), {})
+    lock = FolderLock(tmp_path / environment.LOCK_NAME)
+    assert lock.take()
+    try:
+        with pytest.raises(SettingError, match=f"in use by a running `anmodel up` .process {os.getpid()}."):
+            environment.ensure(laptop(tmp_path, gateway_port=18000), {})
+    finally:
+        lock.release()
+    assert environment.read(tmp_path) == first
+
+
+@pytest.mark.parametrize("content", [b'PORT="unclosed', b"\xff\xfe"])
+def test_a_damaged_file_is_named_with_what_to_do(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / environment.FILE_NAME).write_bytes(content)
+    with pytest.raises(SettingError, match=r"laptop\.env is damaged .*Remove it"):
+        environment.read(tmp_path)
+
+
+def test_a_home_that_is_no_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SettingError, match=r"ANMODEL_HOME=.*file cannot be read"):
+        environment.read(tmp_path / "file")
+    with pytest.raises(SettingError, match=r"ANMODEL_HOME=.*file cannot be"):
+        environment.ensure(laptop(tmp_path / "file"), {})
 
 
 def test_addresses_follow_the_ports(tmp_path: Path) -> None:

@@ -116,6 +116,16 @@ def test_a_category_never_seen_counts_as_missing(model: ContextAwareModel, later
     assert not model.predict(new).equals(model.predict(new.assign(last_event_type="alpha")))
 
 
+def test_a_missing_category_is_not_the_value_spelt_like_it(later: Rows) -> None:
+    features, targets = feature_rows(800, seed=1)
+    features["last_item"] = ["None" if number % 2 else "nan" for number in range(800)]
+    encoder = fitted((features, targets)).encoder_
+    given = features.head(5).assign(last_item=[None, np.nan, pd.NA, "None", "nan"])
+
+    column = encoder.transform(given)[:, encoder.names.index("last_item")]
+    assert np.isnan(column).tolist() == [True, True, True, False, False]
+
+
 def test_only_frequent_categories_are_told_apart() -> None:
     features, targets = feature_rows(800, seed=1)
     features["last_item"] = [f"item {number % 8}" if number % 4 else f"rare {number}" for number in range(800)]

@@ -1,5 +1,6 @@
 """The supervisor with tiny processes for parts: started in order, restarted, ended in order, never left behind."""
 
+import io
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from rich.console import Console
 
 from anmodel.errors import SettingError, UnavailableError
 from anmodel.laptop.board import Silent
@@ -21,7 +23,7 @@ from anmodel.laptop.locks import FolderLock
 from anmodel.laptop.logfile import follow, log_path, open_log, rotate, tail
 from anmodel.laptop.part import Part
 from anmodel.laptop.state import PartState, Stage, end_leftovers, part_states, read_state, write_state
-from anmodel.laptop.status import platform_status
+from anmodel.laptop.status import PlatformStatus, platform_status, status_table
 from anmodel.laptop.supervisor import Platform
 from eventually import eventually
 
@@ -123,6 +125,25 @@ def test_a_part_that_dies_is_started_again_and_the_state_says_so(tmp_path: Path)
         again = state_of(platform, "collector")
         assert again.pid not in (None, first)
         assert (again.restarts, again.last_exit) == (1, "SIGKILL")
+
+
+def test_a_part_that_cannot_be_started_for_a_while_is_started_once_it_can(tmp_path: Path) -> None:
+    logs, aside = tmp_path / "logs", tmp_path / "aside"
+    with Platform(tmp_path, [part("one")], {}) as platform:
+        platform.wait_ready(10)
+        logs.rename(aside)
+        logs.touch()  # a file in the folder's place: no log can be opened, as on a full disk
+        os.kill(int(state_of(platform, "one").pid or 0), signal.SIGKILL)
+        eventually(lambda: "cannot be started" in state_of(platform, "one").note, 10)
+        assert "one: cannot be started" in table_text(platform_status(tmp_path, [], time.time()))
+        logs.unlink()
+        eventually(lambda: state_of(platform, "one").state is Stage.READY, 10)
+
+
+def table_text(status: PlatformStatus) -> str:
+    console = Console(width=160, file=io.StringIO(), record=True)
+    console.print(status_table(status))
+    return console.export_text()
 
 
 def test_the_wait_between_restarts_doubles_up_to_a_limit_and_starts_anew_after_a_steady_life() -> None:
@@ -279,6 +300,31 @@ def test_the_status_tells_living_parts_from_dead_ones_and_a_stopped_platform(tmp
         assert json.loads(json.dumps(seen.as_json()))["parts"][0]["name"] == "kafka"
     stopped = platform_status(tmp_path, [kafka], time.time())
     assert (stopped.pid, stopped.parts[0].state, stopped.parts[0].pid) == (None, "stopped", None)
+
+
+def test_the_status_of_a_supervisor_that_has_just_come_is_not_that_of_the_one_before(tmp_path: Path) -> None:
+    ended = subprocess.Popen(python("pass"))
+    ended.wait()
+    write_state(tmp_path, time.time(), [PartState("one", Stage.READY)])
+    (tmp_path / "state.json").write_text(
+        (tmp_path / "state.json").read_text().replace(str(os.getpid()), str(ended.pid))
+    )
+    lock = FolderLock(tmp_path / "up.lock")
+    assert lock.take()
+    try:
+        status = platform_status(tmp_path, [], time.time())
+        assert (status.pid, [part.state for part in status.parts]) == (os.getpid(), ["stopped"])
+    finally:
+        lock.release()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"\xff\xfe", b"{", b"[]", b'{"parts": [{"name": "one"}]}', b'{"parts": [{"name": "one", "state": "unheard-of"}]}'],
+)
+def test_a_state_that_cannot_be_read_is_no_state(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "state.json").write_bytes(content)
+    assert platform_status(tmp_path, [], time.time()).parts == []
 
 
 def test_a_lock_is_free_again_when_its_owner_is_gone(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The collector's HTTP interface: `POST /collect` answers once the broker has acknowledged the events."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -9,6 +10,7 @@ import msgspec
 import structlog
 from fastapi import FastAPI, Request, Response
 from prometheus_client import generate_latest
+from starlette.requests import ClientDisconnect
 
 from anmodel import __version__
 from anmodel.collector.answers import SCHEMAS, BatchAnswer, EventAnswer, batch_status, problem
@@ -55,12 +57,19 @@ class Collect:
     async def answer(self, request: Request) -> Response:
         """The route's endpoint."""
         with self._metrics.seconds.time():
-            return await self._answer(request)
+            try:
+                return await self._answer(request)
+            except ClientDisconnect:
+                return Response(status_code=400)  # nobody is there to read it, and it is no error of ours to log
 
     async def _answer(self, request: Request) -> Response:
         if (encoding := request.headers.get("content-encoding", "identity").lower()) != "identity":
             return _refusal(415, "content-encoding", f"got {encoding}; allowed: an uncompressed body")
-        raw = await self._read(request)
+        try:
+            async with asyncio.timeout(self._settings.collect_body_seconds):
+                raw = await self._read(request)
+        except TimeoutError:
+            return _late(self._settings.collect_body_seconds)
         if raw is None:
             return _refusal(413, "body", f"larger than COLLECT_MAX_BYTES, {self._settings.collect_max_bytes} bytes")
         try:
@@ -154,6 +163,12 @@ def _refusal(status: int, field: str, reason: str) -> Response:
     return Response(problem(field, reason), status, media_type=_JSON)
 
 
+def _late(seconds: float) -> Response:
+    """The connection ends with it: what may still come of the body is no request."""
+    content = problem("body", f"not whole after COLLECT_BODY_SECONDS, {seconds:g} s")
+    return Response(content, 408, {"Connection": "close"}, _JSON)
+
+
 def _unavailable(content: bytes) -> Response:
     return Response(content, 503, {"Retry-After": RETRY_AFTER_SECONDS}, _JSON)
 
@@ -228,6 +243,7 @@ _COLLECT_OPERATION: dict[str, Any] = {
     "responses": {
         "201": _answered("All accepted (empty for a single event).", "BatchAnswer"),
         "207": _answered("Some accepted, some refused.", "BatchAnswer"),
+        "408": _answered("The body did not arrive in time.", "ProblemAnswer"),
         "413": _answered("Too large: an event, the body, or the number of events.", "ProblemAnswer"),
         "415": _answered("A compressed body.", "ProblemAnswer"),
         "422": _answered("Refused, with field and reason (for a batch: a BatchAnswer).", "ProblemAnswer"),

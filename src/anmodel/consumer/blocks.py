@@ -6,10 +6,13 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 import pyarrow as pa
+import structlog
 
 from anmodel.errors import EventRefused
 from anmodel.events import Event, decode_event, encode_properties
 from anmodel.warehouse import EVENTS_SCHEMA
+
+log = structlog.get_logger()
 
 _CLOCK_SLACK_DAYS = 1
 """An event that the collector let in just before it grew too old must not be refused here."""
@@ -69,6 +72,11 @@ def make_block(partition: Partition, messages: list[Message], *, max_age_days: i
             events.append((_read(message, received, max_age_days), received, offset_of(message)))
         except EventRefused as error:
             refused.append(Refused(offset_of(message), message.key(), message.value(), error.field, error.reason))
+        except Exception as error:
+            # a fault of ours: kept whole, the message can be replayed once that is mended; it must not stop the stage
+            log.exception("a message could not be read", partition=partition.number, offset=offset_of(message))
+            reason = f"could not be read: {type(error).__name__}: {error}"
+            refused.append(Refused(offset_of(message), message.key(), message.value(), "body", reason))
     rows = _rows(events, partition.number)
     return Block(partition, offset_of(messages[0]), offset_of(messages[-1]), rows, refused)
 

@@ -49,7 +49,7 @@ class ConsumerLoop:
         self._started: set[Partition] = set()
         self._pool = ThreadPoolExecutor(settings.max_inflight_inserts, "insert")
         self._slots = settings.max_inflight_inserts
-        self._paused = False
+        self._paused: bool | None = False  # None: new partitions are fetched, old ones perhaps not
         self.last_turn = time.monotonic()
 
     def run(self) -> None:
@@ -155,7 +155,7 @@ class ConsumerLoop:
             partition = Partition(place.topic, place.partition)
             self._assigned[partition] = Assigned(partition)
             self._started.discard(partition)
-        self._paused = False
+        self._paused = None
         self._metrics.partitions.set(len(self._assigned))
         log.info("partitions assigned", partitions=sorted(place.partition for place in places))
 

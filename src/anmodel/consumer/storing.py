@@ -8,12 +8,13 @@ Three lines of defence, from the cheapest to the surest:
 2. When an insert's outcome is unknown (an error, a time-out), and for every block that a former consumer may have
    tried (offsets up to the highest one found in the table), the offsets that are in the table decide: the missing
    rows are inserted, the others are not. Before looking, inserts of the same partition that still run are ended.
+   The engine keeps one row of a key, even within an insert: a row whose key is there is not missing.
 3. A repeat that slips through has the same key (user, instant, id) and is invisible through FINAL.
 """
 
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 import pyarrow as pa
@@ -24,6 +25,7 @@ from anmodel.errors import WarehouseError
 from anmodel.warehouse import Warehouse
 
 MAX_PAUSE_SECONDS = 10.0
+WHOLE_TRIES = 2  # with a block's own token; after that the engine may know it although the rows are not in
 T = TypeVar("T")
 
 log = structlog.get_logger()
@@ -58,15 +60,17 @@ class Storage:
             rows = self._persistently(lambda: self._missing(block)) if doubtful else block.rows
             if not rows.num_rows:
                 return
+            repairs = attempt >= WHOLE_TRIES or rows.num_rows < block.rows.num_rows
             try:
-                self._insert(block, rows, epoch.token(block, rows, attempt))
+                self._insert(block, rows, epoch.repair_token(block) if repairs else epoch.token(block))
             except WarehouseError as error:
                 log.warning("insert not confirmed", block=block.name, error=str(error), attempt=attempt)
                 doubtful = True
                 self._wait(attempt)
                 self._persistently(lambda: self._end_inserts(_comment(block)))
             else:
-                if not doubtful:
+                # rows under a token that the engine never saw are in; of one it may know, the table must tell
+                if repairs or not doubtful:
                     return
             attempt += 1
 
@@ -85,18 +89,17 @@ class Storage:
         return -1 if highest is None else int(highest)
 
     def _missing(self, block: Block) -> pa.Table:
-        """The block's rows that are not in the table. A row is known by its offset and its id together, since a topic
-        made anew counts its offsets from 0 again."""
+        """The block's rows that are not in the table between the block's offsets. A row is known by its key, since a
+        topic made anew counts its offsets from 0 again, and of a block's repeats the table keeps one only."""
         found = self._warehouse.query(
-            f"SELECT offset, event_id FROM {self._warehouse.db}.events_raw"
+            f"SELECT user_id, toUnixTimestamp64Milli(ts) AS ms, event_id FROM {self._warehouse.db}.events_raw"
             " WHERE partition = {partition:Int32} AND offset BETWEEN {first:Int64} AND {last:Int64}",
             {"partition": block.partition.number, "first": block.first, "last": block.last},
         )
-        present = {(row["offset"], row["event_id"]) for row in found}
+        present = {(row["user_id"], row["ms"], row["event_id"]) for row in found}
         if not present:
             return block.rows
-        places = zip(block.rows["offset"].to_pylist(), block.rows["event_id"].to_pylist(), strict=True)
-        return block.rows.filter(pa.array([place not in present for place in places], pa.bool_()))
+        return block.rows.filter(pa.array([key not in present for key in _keys(block.rows)], pa.bool_()))
 
     def _end_inserts(self, comment: str) -> None:
         """End the inserts that the engine may still run, so that what the table shows is final."""
@@ -136,10 +139,19 @@ class _Epoch:
                 self._horizon = highest(partition, self._start)
             return self._horizon
 
-    def token(self, block: Block, rows: pa.Table, attempt: int) -> str:
-        """The block's token for its whole content on the first two tries, a new one for any repair after."""
-        whole = rows.num_rows == block.rows.num_rows and attempt < 2
-        return f"{block.name}:{self._name}" + ("" if whole else f":{attempt}:{uuid.uuid4().hex[:8]}")
+    def token(self, block: Block) -> str:
+        """The token of the whole block, the same at each call."""
+        return f"{block.name}:{self._name}"
+
+    def repair_token(self, block: Block) -> str:
+        """A token that the engine has never seen, for rows that the table was found to lack."""
+        return f"{block.name}:{self._name}:{uuid.uuid4().hex[:8]}"
+
+
+def _keys(rows: pa.Table) -> Iterator[tuple[str, int, str]]:
+    """User, instant (milliseconds since 1970) and id of each row."""
+    columns = rows["user_id"], rows["ts"].cast(pa.int64()), rows["event_id"]
+    return zip(*(column.to_pylist() for column in columns), strict=True)
 
 
 def _prefix(partition: Partition) -> str:
