@@ -259,6 +259,7 @@ def test_a_user_has_the_newest_twenty_events_each_once(shop: Shop) -> None:
 def test_segments_sum_up_their_users(shop: Shop) -> None:
     answer = shop.get("/segments").json()
     assert (answer["total"], answer["mode"]) == (len(shop.rows), "full")
+    assert answer["regions"] == ["UA-30", "UA-40"]
     for size in answer["segments"]:
         rows = shop.rows[shop.rows["segment"] == size["segment"]]
         revenue = (rows["purchase_proba"] * rows["next_purchase_amount_pred"]).sum()
@@ -315,7 +316,12 @@ def test_a_shop_before_its_first_forecast_lists_its_users_and_says_what_is_missi
     assert (ids(shop.page(search="ANNA", limit=1, offset=1)), shop.page(search="ANNA")["total"]) == (["hanna"], 2)
     assert ids(shop.page(region="UA-40")) == ["boris"]
     assert ids(shop.page(limit=2)) == ["anna", "boris"]
-    assert shop.get("/segments").json() == {"segments": [], "total": 3, "mode": "fallback"}
+    assert shop.get("/segments").json() == {
+        "segments": [],
+        "total": 3,
+        "regions": ["UA-30", "UA-40"],
+        "mode": "fallback",
+    }
     missing = {part["part"]: part["reason"] for part in shop.get("/ready").json()["missing"]}
     assert missing == {
         "forecasts": "there are no forecasts yet: run `anmodel forecast`",
@@ -341,6 +347,7 @@ def test_only_the_newest_finished_run_is_shown(empty_shop: Shop) -> None:
     eventually(lambda: shop.page()["snapshot_date"] == "2026-11-24")
     page = shop.page()
     assert (ids(page), page["total"], page["model_version"]) == (["anna"], 1, "2")
+    assert shop.get("/segments").json()["regions"] == ["UA-30"]
 
 
 def test_clickhouse_may_die_and_come_back_while_the_gateway_runs(shop: Shop, clickhouse: ClickHouseProcess) -> None:

@@ -50,6 +50,8 @@ class FakeState:
     """First path segments that answer 503 (`users`, `predict`, …)."""
     delay: float = 0.0
     """Seconds before every answer."""
+    regions: list[str] = field(default_factory=lambda: sorted(shoppers.REGIONS))
+    """Regions that may be filtered by."""
     seen: list[str] = field(default_factory=list)
     """Path and query of every request, oldest first."""
 
@@ -216,7 +218,7 @@ def create_app(state: FakeState) -> FastAPI:
     @app.get("/segments")
     async def segments() -> Segments:
         if state.mode == "fallback":
-            return Segments(segments=[], total=len(state.users), mode="fallback")
+            return Segments(segments=[], total=len(state.users), regions=state.regions, mode="fallback")
         order: tuple[Segment, ...] = ("hot", "warm", "cold", "ignore")
         rows = [
             SegmentSize(
@@ -233,7 +235,7 @@ def create_app(state: FakeState) -> FastAPI:
             )
             for name in order
         ]
-        return Segments(segments=rows, total=len(state.users), mode="full")
+        return Segments(segments=rows, total=len(state.users), regions=state.regions, mode="full")
 
     return app
 

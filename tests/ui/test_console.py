@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from fake_shoppers import Shopper
+from fake_shoppers import NOTES, REGIONS, Shopper
 from playwright.sync_api import Page, expect
 
 from eventually import eventually
@@ -85,6 +85,24 @@ def test_segments_are_counted_and_filter_the_list(console: Console, shoppers: li
     page.get_by_role("searchbox").fill("nobody")
     page.get_by_role("button", name="Clear filters").click()
     expect(page.get_by_text("2,469 users")).to_be_visible()
+
+
+def test_regions_to_filter_by_are_those_of_all_shoppers_seen_or_not(console: Console, shoppers: list[Shopper]) -> None:
+    page = console.open("/?q=nobody")
+    choice = page.get_by_role("combobox", name="Region")
+    expect(choice.get_by_role("option")).to_have_text(["All regions", *sorted(REGIONS)])
+    page.get_by_role("searchbox").fill("")
+    choice.select_option(REGIONS[1])
+    there = sum(shopper.region == REGIONS[1] for shopper in shoppers)
+    expect(page.get_by_text(f"{there} users")).to_be_visible()
+
+
+def test_a_shop_without_regions_has_no_filter_for_them(console: Console) -> None:
+    console.gateway.regions = []
+    page = console.open()
+    expect(page.get_by_text("2,469 users")).to_be_visible()
+    expect(page.get_by_role("combobox", name="Sort by")).to_be_visible()
+    expect(page.get_by_role("combobox", name="Region")).to_have_count(0)
 
 
 def test_what_if_starts_with_the_shoppers_values_and_keeps_the_answer(
@@ -191,7 +209,19 @@ def test_the_list_is_a_file_too(console: Console, shoppers: list[Shopper]) -> No
 
 def test_the_model_page_tells_how_good_the_model_is(console: Console) -> None:
     page = console.open("/model")
-    expect(page.get_by_role("region", name="How good it is")).to_contain_text("0.832")
+    table = page.get_by_role("table", name="How good it is")
+    ranking = table.get_by_role("row", name=re.compile("^Ranking"))
+    expect(ranking).to_contain_text("higher is better")
+    expect(ranking.get_by_role("cell")).to_contain_text(["Ranking", "0.832", "0.836", "0.741", "0.782", "–"])
+    expect(ranking.get_by_role("strong")).to_have_text("0.832")
+    expect(table.get_by_role("row", name=re.compile("^Error in days")).get_by_role("strong")).to_have_text("2.4")
+    expect(table).not_to_contain_text("rmse")
+    good = page.get_by_role("region", name="How good it is")
+    expect(good.get_by_role("note")).to_have_text(NOTES[0])
+    expect(good).to_contain_text("better than those of the best simple forecast")
+    expect(good.get_by_text("test_rmse_days")).not_to_be_visible()
+    good.get_by_text("More numbers").click()
+    expect(good.get_by_text("test_rmse_days")).to_be_visible()
     names = page.get_by_role("table", name="Features").get_by_role("row")
     page.get_by_role("button", name="Name").click()
     expect(names.nth(1)).to_contain_text("active_days")

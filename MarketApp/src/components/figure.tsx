@@ -3,7 +3,7 @@ import Typography from "@mui/material/Typography";
 import type { ReactNode } from "react";
 
 interface FigureProps {
-  label: string;
+  label: ReactNode;
   value: ReactNode;
   note?: ReactNode;
 }

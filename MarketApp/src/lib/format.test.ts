@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { createFormat, humanise, kindOf, shortId } from "@/lib/format";
+import { createFormat, humanise, kindOf, labelOf, shortId } from "@/lib/format";
 
 const format = createFormat("en-GB", "UAH");
 
@@ -33,6 +33,20 @@ describe("time", () => {
   it("of a range with equal ends is said once", () => expect(format.range(3.01, 3.02, format.tenths)).toBe("3"));
   it("of a calendar day does not move with the reader's zone", () => expect(format.day("2026-11-24")).toBe("24 Nov 2026"));
   it("that cannot be read is a dash", () => expect(format.moment("yesterday")).toBe("–"));
+});
+
+it("in days is not told to the minute", () => {
+  expect([0.4213, 1.3654, 269.88].map((days) => format.value(days, "days"))).toEqual(["0.4", "1.4", "270"]);
+});
+
+describe("a feature's label", () => {
+  it("is what it means", () => {
+    expect(labelOf({ name: "events_last_7d", meaning: "events in the last 7 days", unit: "events" })).toBe("Events in the last 7 days");
+  });
+  it("is its name where the meaning only says how to read the number", () => {
+    expect(labelOf({ name: "recency_score", meaning: "1 just now, falling to 0 with time", unit: "score" })).toBe("Recency score");
+    expect(labelOf({ name: "total_events", meaning: "", unit: "events" })).toBe("Total events");
+  });
 });
 
 describe("a feature's kind", () => {

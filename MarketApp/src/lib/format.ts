@@ -52,6 +52,7 @@ export function createFormat(locale: string, currency: string) {
     if (!isNumber(given)) return NOTHING;
     if (kind === "money") return money(given);
     if (kind === "share") return given <= 1 ? fine(given) : plain(given);
+    if (kind === "days") return given < 10 ? tenths(given) : whole(given);
     return kind === "times" ? times(given) : plain(given);
   };
 
@@ -109,6 +110,14 @@ export function humanise(name: string): string {
 export function capitalise(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
+
+/** A feature in a few words. A score or a ratio goes by its name, since its meaning says how to read the number. */
+export function labelOf({ name, meaning, unit }: { name: string; meaning: string; unit: string }): string {
+  return meaning === "" || isScale(unit) ? humanise(name.replace(/^micro_/, "")) : capitalise(meaning);
+}
+
+/** Whether a unit says nothing without the feature's meaning. */
+export const isScale = (unit: string) => unit === "score" || unit === "ratio";
 
 /** The first part of a long id, enough to tell rows apart; short ids stay whole. */
 export function shortId(id: string): string {

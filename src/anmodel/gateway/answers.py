@@ -9,6 +9,9 @@ from anmodel.forecasts import Segment
 MAX_RECORDS = 1000
 """Most records in one request for a prediction."""
 
+MAX_LIMIT = 1000
+"""Most users in one page."""
+
 Mode = Literal["full", "fallback"]
 SortKey = Literal[
     "purchase_proba",
@@ -96,6 +99,7 @@ class ModelInfo(BaseModel):
     feature_importance_top10: list[Importance]
     feature_medians: dict[str, Value] = Field(description="Median of a number, most frequent value of a category.")
     metrics: dict[str, float]
+    notes: list[str] = Field([], description="What limits this model, in words: rows that were too few, say.")
     described: list[DescribedFeature]
 
 
@@ -175,4 +179,8 @@ class SegmentSize(BaseModel):
 class Segments(BaseModel):
     segments: list[SegmentSize]
     total: int
+    regions: list[str] = Field(
+        description="Regions to filter by, sorted: those of all users with a forecast; in fallback those of the"
+        f" first {MAX_LIMIT} users."
+    )
     mode: Mode

@@ -104,10 +104,11 @@ class ForecastStore:
         return [{**row, "ts": _iso(row.pop("ms"))} for row in rows]
 
     def segments(self, run: Run) -> list[dict[str, Any]]:
-        """segment, users and expected_revenue of each segment that has users."""
+        """segment, users, expected_revenue and regions (unsorted) of each segment that has users."""
         return self._ask(
             lambda warehouse: warehouse.query(
-                "SELECT segment, count() AS users, sum(purchase_proba * next_purchase_amount_pred) AS expected_revenue"
+                "SELECT segment, count() AS users, sum(purchase_proba * next_purchase_amount_pred) AS expected_revenue,"
+                " groupUniqArray(region) AS regions"
                 f" FROM {warehouse.db}.forecasts FINAL WHERE {RUN_SCOPE} GROUP BY segment",
                 run.parameters(),
             )

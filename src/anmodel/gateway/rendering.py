@@ -65,6 +65,11 @@ def segment_sizes(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
+def regions_of(regions: Iterable[str | None]) -> list[str]:
+    """Each region once, sorted; the unknown one is none."""
+    return sorted({region for region in regions if region})
+
+
 def page_end(total: int, selection: Selection, *, run: Run | None = None, reason: str | None = None) -> dict[str, Any]:
     """What a `UserPage` holds besides its users; without a run it is a fallback and `reason` says why."""
     return {

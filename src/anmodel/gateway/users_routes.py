@@ -11,7 +11,7 @@ from fastapi.responses import StreamingResponse
 from anmodel.errors import NotReadyError, UnavailableError, UsersError, WarehouseError
 from anmodel.forecasts import Segment
 from anmodel.gateway import rendering
-from anmodel.gateway.answers import Problem, Segments, SortKey, UserDetail, UserPage
+from anmodel.gateway.answers import MAX_LIMIT, Problem, Segments, SortKey, UserDetail, UserPage
 from anmodel.gateway.parts import GivenParts, Parts
 from anmodel.gateway.problems import REFUSALS, NotFound
 from anmodel.gateway.readiness import UNREADABLE
@@ -29,7 +29,7 @@ log = structlog.get_logger()
 @router.get("/users", response_model=UserPage)
 def users(
     parts: GivenParts,
-    limit: Annotated[int | None, Query(ge=1, le=1000, description="Users a page; all of them without it.")] = None,
+    limit: Annotated[int | None, Query(ge=1, le=MAX_LIMIT, description="Users a page; all of them without it.")] = None,
     offset: Annotated[int, Query(ge=0, le=2**40)] = 0,
     search: Annotated[str, Query(max_length=128, description="Part of a user id, in any case.")] = "",
     sort: SortKey = "purchase_proba",
@@ -69,14 +69,19 @@ def user(parts: GivenParts, user_id: Annotated[str, Path(max_length=1024)]) -> R
 def segments(parts: GivenParts) -> Segments:
     """Users and expected revenue of each segment; in fallback no segments, and how many users there are."""
     try:
-        sizes = rendering.segment_sizes(parts.forecasts.segments(parts.forecasts.newest_run()))
-        return Segments.model_validate(
-            {"segments": sizes, "total": sum(size["users"] for size in sizes), "mode": "full"}
-        )
+        rows = parts.forecasts.segments(parts.forecasts.newest_run())
     except _FAULTS as error:
         reason = _why(error)
+    else:
+        sizes = rendering.segment_sizes(rows)
+        regions = rendering.regions_of(chain.from_iterable(row["regions"] for row in rows))
+        total = sum(size["users"] for size in sizes)
+        return Segments.model_validate({"segments": sizes, "total": total, "regions": regions, "mode": "full"})
     try:
-        return Segments(segments=[], total=parts.users.count(Selection()), mode="fallback")
+        # Not of all users: that would read the whole table at every look at the page.
+        listed = parts.users.page(Selection(limit=MAX_LIMIT))
+        regions = rendering.regions_of(one.region for one in listed)
+        return Segments(segments=[], total=parts.users.count(Selection()), regions=regions, mode="fallback")
     except UsersError as error:
         raise _nothing_at_all(error, reason) from error
 

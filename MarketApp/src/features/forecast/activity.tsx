@@ -41,13 +41,17 @@ export function Activity({ features, described }: ActivityProps) {
       {pace && (
         <Box sx={{ mt: 2 }}>
           <Typography variant="body2" sx={{ mb: 1 }}>
-            {format.whole(pace.week)} events this week; an average week of the last 30 days has {format.number(Math.round(pace.usual * 10) / 10)}.
+            {pace.usual > 0
+              ? `${format.whole(pace.week)} ${pace.week === 1 ? "event" : "events"} this week; an average week of the last 30 days has ${format.tenths(pace.usual)}.`
+              : "No events in the last 30 days."}
           </Typography>
-          <Meter
-            value={pace.week / Math.max(pace.week, pace.usual, 1)}
-            mark={pace.usual / Math.max(pace.week, pace.usual, 1)}
-            height={8}
-          />
+          {pace.usual > 0 && (
+            <Meter
+              value={pace.week / Math.max(pace.week, pace.usual, 1)}
+              mark={pace.usual / Math.max(pace.week, pace.usual, 1)}
+              height={8}
+            />
+          )}
         </Box>
       )}
     </Panel>

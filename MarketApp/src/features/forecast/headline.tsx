@@ -31,12 +31,12 @@ export function Headline({ user, forecast, horizon, threshold }: HeadlineProps) 
           <Meter value={forecast.purchase_proba} mark={threshold} color={tone} height={8} />
         </Answer>
         <Answer
-          label="Next purchase"
+          label={forecast.will_purchase_pred ? "Next purchase" : "Purchase, if there is one"}
           value={format.when(forecast.days_to_next_pred)}
           note={days && `80% range: ${format.range(days[0], days[1], format.tenths)} days`}
         />
         <Answer
-          label="Next amount about"
+          label={forecast.will_purchase_pred ? "Next amount about" : "Amount, if there is one"}
           value={format.money(forecast.next_purchase_amount_pred)}
           note={amount && `80% range: ${format.range(amount[0], amount[1], format.money)}`}
         />

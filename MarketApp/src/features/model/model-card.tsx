@@ -5,10 +5,10 @@ import { DataTable, type Columns } from "@/components/data-table";
 import { Figure, FigureGrid } from "@/components/figure";
 import { Meter } from "@/components/meter";
 import { Panel } from "@/components/panel";
-import { describeMetric } from "@/features/model/metrics";
+import { ModelQuality } from "@/features/model/quality";
 import { useFormat } from "@/lib/app-context";
 import type { DescribedFeature, ModelInfo } from "@/lib/api-types";
-import { capitalise, humanise, kindOf, type Format } from "@/lib/format";
+import { capitalise, humanise, kindOf, labelOf, type Format } from "@/lib/format";
 
 /** What the model in use is, how good it is, and what it looks at. */
 export function ModelCard({ model }: { model: ModelInfo }) {
@@ -25,14 +25,7 @@ export function ModelCard({ model }: { model: ModelInfo }) {
           <Figure label="Features" value={model.features.length} />
         </FigureGrid>
       </Panel>
-      <Panel title="How good it is" note="Measured on days after those it learned from">
-        <FigureGrid min={190}>
-          {Object.entries(model.metrics).map(([name, value]) => {
-            const { label, meaning, kind } = describeMetric(name);
-            return <Figure key={name} label={label} value={kind === "plain" ? format.precise(value) : format.value(value, kind)} note={meaning} />;
-          })}
-        </FigureGrid>
-      </Panel>
+      <ModelQuality model={model} />
       <Importance model={model} />
       <Panel title="Features" note="What the model knows of a user">
         <DataTable caption="Features" columns={columns} rows={model.described} numeric={["median"]} />
@@ -42,14 +35,14 @@ export function ModelCard({ model }: { model: ModelInfo }) {
 }
 
 function Importance({ model }: { model: ModelInfo }) {
-  const meanings = new Map(model.described.map(({ name, meaning }) => [name, meaning]));
+  const labels = new Map(model.described.map((feature) => [feature.name, labelOf(feature)]));
   const most = Math.max(...model.feature_importance_top10.map(({ importance }) => importance), Number.MIN_VALUE);
   return (
     <Panel title="What it looks at most" note="The ten most important features, beside the first">
       <Box component="ol" sx={{ m: 0, p: 0, listStyle: "none", display: "grid", gap: 1.25 }}>
         {model.feature_importance_top10.map(({ feature, importance }) => (
           <Box component="li" key={feature} title={feature} sx={{ display: "grid", gridTemplateColumns: { xs: "1fr", sm: "minmax(0, 300px) 1fr" }, gap: { xs: 0.5, sm: 2 }, alignItems: "center" }}>
-            <span>{capitalise(meanings.get(feature) ?? humanise(feature))}</span>
+            <span>{labels.get(feature) ?? humanise(feature)}</span>
             <Meter value={importance / most} height={8} />
           </Box>
         ))}

@@ -30,7 +30,10 @@ export function SegmentTiles({ selected, onSelect }: SegmentTilesProps) {
             title={SEGMENTS[segment].meaning}
             onClick={() => onSelect(pressed ? undefined : segment)}
             sx={{
-              display: "block",
+              display: "flex",
+              flexDirection: "column",
+              alignItems: "flex-start",
+              justifyContent: "flex-start",
               font: "inherit",
               textAlign: "left",
               p: { xs: 1, md: 1.5 },
@@ -52,8 +55,7 @@ export function SegmentTiles({ selected, onSelect }: SegmentTilesProps) {
               ) : (
                 <>
                   {format.moneyShort(size?.expected_revenue ?? 0)}
-                  <Box component="span" sx={{ display: { xs: "none", sm: "inline" } }}>
-                    {" "}
+                  <Box component="span" sx={{ display: { xs: "none", sm: "block" } }}>
                     expected
                   </Box>
                 </>

@@ -14,6 +14,7 @@ interface UserFiltersProps {
   search: UsersSearch;
   /** Without forecasts there is nothing to sort or filter by but the id and the region. */
   forecasts: boolean;
+  /** Those there are; without any there is no such filter. */
   regions: readonly string[];
   onChange: (patch: UsersSearch) => void;
 }
@@ -43,12 +44,14 @@ export function UserFilters({ search, forecasts, regions, onChange }: UserFilter
             onChange={(value) => onChange({ segment: isSegment(value) ? value : undefined })}
           />
         )}
-        <Choice
-          label="Region"
-          value={search.region ?? ""}
-          options={[{ value: "", label: "All regions" }, ...known.map((value) => ({ value, label: value }))]}
-          onChange={(region) => onChange({ region: region || undefined })}
-        />
+        {known.length > 0 && (
+          <Choice
+            label="Region"
+            value={search.region ?? ""}
+            options={[{ value: "", label: "All regions" }, ...known.map((value) => ({ value, label: value }))]}
+            onChange={(region) => onChange({ region: region || undefined })}
+          />
+        )}
         {forecasts && (
           <>
             <Choice
@@ -57,7 +60,7 @@ export function UserFilters({ search, forecasts, regions, onChange }: UserFilter
               options={withOwn(CHANCES, search.min)}
               onChange={(value) => onChange({ min: Number(value) || undefined })}
             />
-            <Box sx={{ display: "flex", gap: 0.5 }}>
+            <Box sx={{ display: "flex", gap: 0.5, gridColumn: known.length > 0 ? "auto" : "1 / -1" }}>
               <Choice
                 label="Sort by"
                 value={sort}

@@ -8,7 +8,7 @@ import { useState } from "react";
 import { Failure } from "@/components/failure";
 import { DownloadIcon } from "@/components/icons";
 import { EXPORT_LIMIT, exportUsers } from "@/features/users/export-users";
-import { firstUsersQuery } from "@/features/users/get-users";
+import { firstUsersQuery, segmentsQuery } from "@/features/users/get-users";
 import { UserFilters } from "@/features/users/user-filters";
 import { UserList } from "@/features/users/user-list";
 import type { UsersSearch } from "@/features/users/users-search";
@@ -24,8 +24,9 @@ interface UsersPanelProps {
 /** Finding users: search, filters, how many fit, the list, and the list as a file. */
 export function UsersPanel({ search, onChange, onClearFilters }: UsersPanelProps) {
   const format = useFormat();
-  const { data } = useQuery(firstUsersQuery(useApi(), search));
-  const regions = useRegions(data?.users.map((user) => user.region) ?? []);
+  const api = useApi();
+  const { data } = useQuery(firstUsersQuery(api, search));
+  const regions = useQuery(segmentsQuery(api)).data?.regions ?? [];
   const forecasts = data?.mode !== "fallback";
   return (
     <Paper component="section" aria-label="Users" sx={{ display: "flex", flexDirection: "column", minHeight: 0, height: 1, overflow: "hidden" }}>
@@ -42,14 +43,6 @@ export function UsersPanel({ search, onChange, onClearFilters }: UsersPanelProps
       <UserList search={search} onClearFilters={onClearFilters} />
     </Paper>
   );
-}
-
-/** Regions met so far: the gateway has no list of them, and a filter must not shrink its own choices. */
-function useRegions(met: readonly (string | null)[]): string[] {
-  const [known, setKnown] = useState<string[]>([]);
-  const fresh = met.filter((region) => region !== null && region !== "" && !known.includes(region)) as string[];
-  if (fresh.length > 0) setKnown([...new Set([...known, ...fresh])].sort());
-  return known;
 }
 
 function ExportButton({ search, total }: { search: UsersSearch; total: number }) {

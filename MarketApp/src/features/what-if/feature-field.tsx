@@ -4,7 +4,7 @@ import OutlinedInput from "@mui/material/OutlinedInput";
 import { useId } from "react";
 
 import type { DescribedFeature } from "@/lib/api-types";
-import { capitalise } from "@/lib/format";
+import { isScale, labelOf } from "@/lib/format";
 
 interface FeatureFieldProps {
   feature: DescribedFeature;
@@ -18,12 +18,13 @@ interface FeatureFieldProps {
 export function FeatureField({ feature, text, before, wrong, onChange }: FeatureFieldProps) {
   const id = useId();
   const changed = text.trim() !== before;
-  const note = wrong ?? (changed ? `was ${before || "unknown"}` : feature.unit);
+  const note = wrong ?? (changed ? `was ${before || "unknown"}` : isScale(feature.unit) ? feature.meaning : feature.unit);
   const inputProps = { id, "aria-describedby": `${id}-note`, "aria-invalid": Boolean(wrong) };
   return (
-    <Box sx={{ minWidth: 0 }}>
-      <Box component="label" htmlFor={id} title={feature.name} sx={{ display: "block", fontSize: "0.8125rem", mb: 0.5, lineHeight: 1.35 }}>
-        {capitalise(feature.meaning || feature.name)}
+    // Label, field and note share the rows of their neighbours, however many lines each has.
+    <Box sx={{ minWidth: 0, display: "grid", gridRow: "span 3", gridTemplateRows: "subgrid", rowGap: 0.375 }}>
+      <Box component="label" htmlFor={id} title={feature.name} sx={{ alignSelf: "end", fontSize: "0.8125rem", lineHeight: 1.35 }}>
+        {labelOf(feature)}
       </Box>
       {feature.type === "category" && feature.categories ? (
         <NativeSelect
@@ -50,7 +51,7 @@ export function FeatureField({ feature, text, before, wrong, onChange }: Feature
       )}
       <Box
         id={`${id}-note`}
-        sx={{ fontSize: "0.75rem", minHeight: 18, mt: 0.25, color: wrong ? "error.main" : changed ? "primary.main" : "text.secondary" }}
+        sx={{ fontSize: "0.75rem", minHeight: 18, pb: 1.25, color: wrong ? "error.main" : changed ? "primary.main" : "text.secondary" }}
       >
         {note}
       </Box>

@@ -19,6 +19,7 @@ const model: ModelInfo = {
   ],
   feature_medians: { events: 4, spent: 100, seq_click: 0.2, region: "UA-30" },
   metrics: {},
+  notes: [],
   described: [
     number("events", "volume"),
     number("spent", "spend"),

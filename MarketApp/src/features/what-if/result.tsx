@@ -24,9 +24,13 @@ export function Result({ forecast, before, threshold, horizon }: ResultProps) {
           now={format.chance(forecast.purchase_proba)}
           before={before && format.chance(before.purchase_proba)}
         />
-        <Line label="Next purchase" now={format.when(forecast.days_to_next_pred)} before={before && format.when(before.days_to_next_pred)} />
         <Line
-          label="Next amount about"
+          label={forecast.will_purchase_pred ? "Next purchase" : "Purchase, if there is one"}
+          now={format.when(forecast.days_to_next_pred)}
+          before={before && format.when(before.days_to_next_pred)}
+        />
+        <Line
+          label={forecast.will_purchase_pred ? "Next amount about" : "Amount, if there is one"}
           now={format.money(forecast.next_purchase_amount_pred)}
           before={before && format.money(before.next_purchase_amount_pred)}
         />

@@ -128,7 +128,7 @@ function Fold({ title, count, open, children }: FoldProps) {
           {count}
         </Box>
       </Box>
-      <Box sx={{ pb: 1.5 }}>{children}</Box>
+      {children}
     </Box>
   );
 }
@@ -142,7 +142,7 @@ function refusedFields(error: Error | null): Record<string, string> {
   ]) as Record<string, string>;
 }
 
-const GRID = { display: "grid", gap: 1.5, gridTemplateColumns: "repeat(auto-fill, minmax(210px, 1fr))", alignItems: "end" } as const;
+const GRID = { display: "grid", columnGap: 1.5, gridTemplateColumns: "repeat(auto-fill, minmax(210px, 1fr))", pb: 1.5 } as const;
 
 /** In sight however many features are unfolded. */
 const ACTIONS = {
