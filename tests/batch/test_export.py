@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 import pyarrow.parquet as pq
 import pytest
 
+from anmodel.errors import LakeError
 from anmodel.export.events import Exported, export_events
 from anmodel.export.table import EventsTable
 from anmodel.lake import Lake
@@ -201,6 +202,27 @@ def test_a_row_group_holds_about_as_many_rows_as_asked_for(warehouse: Warehouse,
     groups = [footer.row_group(group).num_rows for group in range(footer.num_row_groups)]
     assert sum(groups) == 5000
     assert all(1000 <= rows <= 3000 for rows in groups), groups  # the engine cuts evenly: never far from what was asked
+
+
+def test_a_damaged_manifest_is_made_anew_by_force_alone(warehouse: Warehouse, lake: Lake) -> None:
+    store(warehouse, [event()])
+    export(warehouse, lake)
+    whole = lake.events_manifest()
+    for damage in ("{", '{"days": 5}'):
+        Path(lake.path("events/manifest.json")).write_text(damage)
+        with pytest.raises(LakeError, match="anmodel export --force"):
+            export(warehouse, lake)
+        export(warehouse, lake, force=True)
+        assert lake.events_manifest().days == whole.days
+
+
+def test_an_event_from_tomorrow_leaves_the_watermark_at_the_export(warehouse: Warehouse, lake: Lake) -> None:
+    now = datetime.now(UTC).replace(microsecond=0)
+    store(warehouse, [event(ts=now - timedelta(days=1)), event(event_id="e2", ts=now + timedelta(hours=23))])
+    export(warehouse, lake)
+    watermark = lake.events_manifest().watermark
+    assert watermark is not None
+    assert now <= watermark <= datetime.now(UTC)
 
 
 def test_an_empty_table_gives_an_empty_lake(warehouse: Warehouse, lake: Lake) -> None:

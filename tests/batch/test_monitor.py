@@ -101,6 +101,16 @@ def test_lost_values_and_new_categories_are_found(model: ContextAwareModel, tmp_
     assert found["new_category_share", "last_event_type"].level == "warn"
 
 
+def test_users_silent_for_so_long_that_training_left_them_out_are_no_drift(
+    model: ContextAwareModel, tmp_path: Path
+) -> None:
+    awake, asleep = feature_rows(1500, seed=9)[0], feature_rows(800, seed=10)[0].assign(days_since_last=200.0)
+
+    assert drift(model, daily(tmp_path, pd.concat([awake, asleep], ignore_index=True))) == drift(
+        model, daily(tmp_path, awake)
+    )
+
+
 def test_few_users_say_nothing_of_drift(model: ContextAwareModel, tmp_path: Path) -> None:
     assert drift(model, daily(tmp_path, feature_rows(50, seed=9)[0])) == []
 
@@ -157,6 +167,29 @@ def test_past_forecasts_are_compared_with_purchases_within_their_horizon(
     )
     assert [row["value"] for row in kept] == [found["live_roc_auc", ""].value]
     assert "live_roc_auc" in table(reports[1], every=False)
+
+
+def test_many_buyers_forecast_and_none_seen_is_an_alarm(
+    registry: Registry, warehouse: Warehouse, tmp_path: Path
+) -> None:
+    score(daily(tmp_path, feature_rows(1000, seed=9)[0]), registry, warehouse, reasons_users=0)
+    store_purchases(warehouse, ["a stranger"], INSTANT + timedelta(days=8))
+
+    found = by_name(monitor(Lake(str(tmp_path)), registry, warehouse, runs=5)[1].findings)
+    assert found["live_buyers", ""].value == 0
+    assert found["live_predicted_to_actual", ""].level == "alarm"
+
+
+def test_a_horizon_is_not_over_because_one_clock_is_fast(
+    registry: Registry, warehouse: Warehouse, tmp_path: Path
+) -> None:
+    now = datetime.now(UTC).replace(microsecond=0)
+    lake = Lake(str(tmp_path))
+    write_daily(lake, feature_rows(300, seed=9)[0], now - timedelta(days=6, hours=20))
+    score(DailySnapshot.newest(lake), registry, warehouse, reasons_users=0)
+    store_purchases(warehouse, ["a stranger"], now + timedelta(hours=20))
+
+    assert len(monitor(lake, registry, warehouse, runs=5)) == 1
 
 
 def test_without_anything_to_measure_there_is_no_report(

@@ -12,7 +12,7 @@ from confluent_kafka import Consumer
 from typer.testing import CliRunner
 
 from anmodel.cli import app
-from anmodel.errors import NotReadyError
+from anmodel.errors import ContractError, NotReadyError
 from anmodel.lake import Lake
 from anmodel.model import ContextAwareModel
 from anmodel.register.comparison import compare
@@ -131,6 +131,20 @@ def test_a_version_that_is_worse_or_the_same_stays_challenger(
     assert waiting.version == "2"
 
 
+def test_rows_the_challenger_may_have_learnt_from_judge_nobody(
+    registry: Registry, lake: Lake, weak: ContextAwareModel, good: ContextAwareModel, tmp_path: Path
+) -> None:
+    for model, fingerprint in ((weak, "lake-0"), (good, "an older lake")):
+        inputs = {"snapshot_name": "model1", "data_fingerprint": fingerprint}
+        registry.log(model, contract=CONTRACT, metrics={}, params={}, files=tmp_path, inputs=inputs)
+        if model is weak:
+            promote_newest(registry, lake)
+
+    with pytest.raises(ContractError, match=r"built anew since version 2 was trained.*anmodel train"):
+        promote_newest(registry, lake)
+    assert in_use(registry) == "1"
+
+
 def test_a_difference_within_chance_is_no_reason_to_change(lake: Lake, good: ContextAwareModel) -> None:
     twin = fit(trees=60, random_state=7)
     test = read_sample(lake, read_manifest(lake, "model1"), "test")
@@ -163,10 +177,11 @@ def test_a_champion_of_older_snapshots_gives_way_and_the_logged_metrics_are_told
 ) -> None:
     log(weak, {"test_log_loss": 0.4, "test_roc_auc": 0.8}, version="0" * 12)
     promote_newest(registry, lake)
-    log(weak, {"test_log_loss": 0.5, "test_roc_auc": 0.7})
+    log(weak, {"test_log_loss": 0.5, "test_roc_auc": 0.7, "test_log_loss_saved": -0.02})
     outcome = promote_newest(registry, lake)
 
     assert outcome.changed
+    assert "log loss 0.0200 higher): read its forecasts with care" in outcome.reason
     assert "cannot read the snapshots" in outcome.reason
     assert "log loss 0.4000 → 0.5000; ROC AUC 0.8000 → 0.7000" in outcome.reason
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from anmodel.errors import ContractError, NotReadyError, WarehouseError
+from anmodel.errors import ContractError, LakeError, NotReadyError, WarehouseError
 from anmodel.lake import Lake
 from anmodel.model import ContextAwareModel
 from anmodel.registry import Registry
@@ -158,6 +158,18 @@ def test_a_snapshot_of_another_version_is_refused_with_the_columns_that_differ(
     with pytest.raises(ContractError, match="the daily snapshot has 000000000000"):
         score(DailySnapshot.newest(lake), registry, warehouse, reasons_users=0)
     assert len(forecasts(warehouse)) == 0
+
+
+def test_rows_left_by_a_snapshot_run_that_was_cut_short_are_not_forecast(
+    registry: Registry, warehouse: Warehouse, features: pd.DataFrame, tmp_path: Path
+) -> None:
+    lake = Lake(str(tmp_path))
+    write_daily(lake, features, INSTANT)
+    snapshot = DailySnapshot.newest(lake)
+    lake.write_table(snapshot.path, lake.read_table(snapshot.path).slice(1))
+    with pytest.raises(LakeError, match="anmodel snapshot daily"):
+        score(snapshot, registry, warehouse, reasons_users=0)
+    assert forecasts(warehouse).empty
 
 
 def test_without_a_champion_or_a_snapshot_it_says_what_to_run(

@@ -191,6 +191,22 @@ def test_trends_are_those_published_by_the_instant_and_of_the_users_region(
     assert seen == {3.999: (None, None), 4: (25.0, 40.0), 10.999: (25.0, 40.0), 11: (45.0, 80.0), 60: (None, None)}
 
 
+def test_other_trends_are_another_origin_of_a_snapshot_and_the_same_ones_fetched_again_are_not(
+    lake: Lake, engine: Engine, scratch: Path
+) -> None:
+    fill(lake, some_events(7, users=3))
+    seen = [daily(lake, engine, scratch)["created_from"]]
+    for popularity in (40.0, 40.0, 41.0):
+        row = {"query": "shoes", "region": "UA-30", "popularity": popularity, "loaded_at": len(seen)}
+        lake.write_table(
+            "trends/trends.parquet",
+            pa.Table.from_pylist([row | {"period_end": START.date(), "known_from": START.date()}]),
+        )
+        seen.append(daily(lake, engine, scratch)["created_from"])
+    assert seen[1] == seen[2]
+    assert len(set(seen)) == 3
+
+
 def test_parts_lie_in_order_of_time_with_a_horizon_between_them(lake: Lake, engine: Engine, scratch: Path) -> None:
     fill(lake, some_events(8, users=30, days=120))
     made = train(lake, engine, scratch)
@@ -278,6 +294,14 @@ def test_a_day_that_lost_rows_is_noticed(lake: Lake, engine: Engine, scratch: Pa
         daily(lake, engine, scratch)
 
 
+def test_a_damaged_day_is_named_with_what_to_do(lake: Lake, engine: Engine, scratch: Path) -> None:
+    fill(lake, some_events(13, users=10, days=30))
+    path = Path(lake.path(events_path(sorted(lake.events_manifest().days)[3])))
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(LakeError, match="Run `anmodel export`"):
+        daily(lake, engine, scratch)
+
+
 def test_daily_holds_every_user_before_the_instant_and_latest_names_the_newest(
     lake: Lake, engine: Engine, scratch: Path
 ) -> None:
@@ -297,6 +321,13 @@ def test_daily_holds_every_user_before_the_instant_and_latest_names_the_newest(
     assert lake.read_json("daily_features/latest.json")["snapshot_time"] == newest["snapshot_time"]
     with pytest.raises(InputError, match="2026-01-01"):
         daily(lake, engine, scratch, START - timedelta(days=1))
+
+
+def test_an_answer_after_a_failed_statement_holds_nothing_of_it(engine: Engine, scratch: Path) -> None:
+    (scratch / "damaged.parquet").write_bytes(b"PAR1 and no more")
+    with pytest.raises(LakeError, match="Parquet"):
+        engine.rows(f"SELECT count() AS x FROM file('{scratch}/damaged.parquet', 'Parquet', 'a String')")
+    assert engine.rows("SELECT 2 AS y") == [{"y": 2}]
 
 
 def test_an_engine_with_too_little_memory_names_the_setting(lake: Lake, tmp_path: Path) -> None:

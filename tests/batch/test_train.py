@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from anmodel.cli import app
-from anmodel.errors import ContractError, NotReadyError
+from anmodel.errors import ContractError, LakeError, NotReadyError
 from anmodel.lake import Lake
 from anmodel.registry import ModelVersion, Registry
 from anmodel.snapshot.engine import Engine
@@ -92,6 +92,29 @@ def test_other_rows_or_another_seed_give_another_version(
 
     assert train(other, registry, name="model1", threads=1)[1]
     assert train(other, registry, name="model1", threads=1, seed=1)[1]
+
+
+def test_rows_of_an_older_version_are_learnt_again_since_only_the_newest_is_judged(
+    folder: Path, registry_of: Callable[[str], Registry]
+) -> None:
+    registry = registry_of("test_train_back")
+    first, second = Lake(str(folder / "first")), Lake(str(folder / "second"))
+    write_training(first, rows=300, created_from="first")
+    write_training(second, rows=300, created_from="second")
+    numbers = [train(lake, registry, name="model1", threads=1)[0].version for lake in (first, second, first, first)]
+
+    assert numbers == ["1", "2", "3", "3"]
+
+
+def test_a_part_that_is_not_its_manifests_is_refused(folder: Path, registry: Registry) -> None:
+    lake = Lake(str(folder / "mixed"))
+    write_training(lake, rows=100)
+    lake.write_table("snapshots/model1/train.parquet", lake.read_table("snapshots/model1/train.parquet").slice(1))
+    with pytest.raises(LakeError, match="anmodel snapshot train --name model1"):
+        train(lake, registry, name="model1")
+    lake.write_json("snapshots/model1/manifest.json", {"name": "model1"})
+    with pytest.raises(LakeError, match=r"lacks contract.*anmodel snapshot train --name model1"):
+        train(lake, registry, name="model1")
 
 
 def test_another_process_loads_the_model_and_answers_the_same(

@@ -1,5 +1,6 @@
 """Frames of features to the matrix the trees read: one path for training and for serving."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -53,21 +54,20 @@ class FrameEncoder:
 
     def _frequent(self, column: "pd.Series[Any]") -> list[str]:
         """The most frequent values first, equal ones by name; at least one value is kept however few the rows are."""
-        counts = _texts(column).value_counts()
-        counts = counts[counts.index != ""]
-        ordered = sorted(counts.items(), key=lambda item: (-int(item[1]), str(item[0])))
+        counts = Counter(_texts(column))
+        del counts[""]
+        ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
         least = min(self.min_category_rows, max(1, len(column) // 10))
-        return [str(value) for value, count in ordered[: self.max_categories] if count >= least]
+        return [value for value, count in ordered[: self.max_categories] if count >= least]
 
 
 def _kind_of(column: "pd.Series[Any]") -> Kind:
     return "number" if pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column) else "category"
 
 
-def _texts(column: "pd.Series[Any]") -> "pd.Series[str]":
+def _texts(column: "pd.Series[Any]") -> list[str]:
     """Values as text; missing ones as the empty text."""
-    values = column.astype(object)
-    return values.where(values.notna(), "").astype(str)
+    return ["" if value is None or value is pd.NA or value != value else str(value) for value in column.tolist()]
 
 
 def _numbers(columns: pd.DataFrame) -> Matrix:
@@ -90,5 +90,5 @@ def _is_number(value: object) -> bool:
 
 
 def _positions(column: "pd.Series[Any]", known: Sequence[str]) -> Matrix:
-    found = pd.Index(list(known), dtype=object).get_indexer(pd.Index(_texts(column), dtype=object)).astype(np.float64)
-    return np.where(found < 0, np.nan, found)
+    places = {value: float(place) for place, value in enumerate(known)}
+    return np.array([places.get(text, np.nan) for text in _texts(column)], dtype=np.float64)

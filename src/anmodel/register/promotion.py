@@ -100,11 +100,16 @@ def _judge(registry: Registry, lake: Lake, newest: ModelVersion, champion: Model
 
 
 def _first(newest: ModelVersion) -> str:
+    return f"The first version.{_caution(newest)}"
+
+
+def _caution(newest: ModelVersion) -> str:
+    """A word of warning about a version that takes over without a match and did not beat the simplest forecasts."""
     saved = newest.metrics.get("test_log_loss_saved")
     if saved is None or saved > 0:
-        return "The first version."
+        return ""
     return (
-        "The first version. It is no better than its best baseline on the test rows "
+        " It is no better than its best baseline on the test rows "
         f"(log loss {abs(saved):.4f} higher): read its forecasts with care."
     )
 
@@ -116,5 +121,7 @@ def _judge_by_logged(newest: ModelVersion, champion: ModelVersion) -> Verdict:
         f"each on its own test rows: {compare_logged(newest.metrics, champion.metrics)}."
     )
     if snapshot_version(int(newest.contract["horizon_days"])) == newest.snapshot_version:
-        return Verdict(True, f"The champion cannot read the snapshots that this AnModel makes. {said}")
+        return Verdict(
+            True, f"The champion cannot read the snapshots that this AnModel makes. {said}{_caution(newest)}"
+        )
     return Verdict(False, f"This AnModel does not make the snapshots that version {newest.version} reads. {said}")

@@ -87,6 +87,8 @@ class Engine:
         while thread.is_alive():
             thread.join(0.2)
         if fault:
+            # What a failed statement had begun to answer would stand before the next answer.
+            self._session.query("SELECT 1", "CSV")
             raise self._translated(fault[0]) from fault[0]
         return answer[0]
 
