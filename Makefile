@@ -62,6 +62,7 @@ $(VENV)/bin/python:
 	@$(if $(UV),$(UV) venv --quiet --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" $(VENV),$(PYTHON) -m venv $(VENV))
 
 $(VENV)/%.done: requirements/%.txt pyproject.toml | $(VENV)/bin/python
+	@$(if $(UV),:,$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip >/dev/null)
 	@echo "── packages of requirements/$*.txt ($$(grep -c '^[a-z0-9].*==' $<))"
 	@$(INSTALL) --require-hashes -r $<
 	@$(INSTALL) --no-deps --no-build-isolation -e .

@@ -11,9 +11,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from anmodel.errors import SettingError
+from anmodel.laptop.locks import FolderLock
 from anmodel.settings import LaptopSettings
 
 FILE_NAME = "laptop.env"
+LOCK_NAME = "up.lock"
 HEADER = "# Written by `anmodel up`. For a shell: set -a; . {path}; set +a\n"
 SECRETS = ("CLICKHOUSE_PASSWORD",)
 PRIVACY = {"DO_NOT_TRACK": "true", "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
@@ -29,6 +31,9 @@ def ensure(settings: LaptopSettings, given: Mapping[str, str] | None = None) -> 
     given = os.environ if given is None else given
     home = settings.anmodel_home.expanduser().absolute()
     path = home / FILE_NAME
+    lock = FolderLock(home / LOCK_NAME)
+    if not lock.free():
+        raise in_use(home, lock)  # the file is what the running platform goes by
     try:
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
         (home / "mlflow").mkdir(exist_ok=True)
@@ -36,7 +41,7 @@ def ensure(settings: LaptopSettings, given: Mapping[str, str] | None = None) -> 
         in_effect = {name: given.get(name) or value for name, value in variables.items()}
         _write(path, in_effect)
     except OSError as error:
-        raise SettingError(f"ANMODEL_HOME={home} cannot be written: {error}. Set it to a folder of yours.") from error
+        raise SettingError(f"ANMODEL_HOME={home} cannot be written: {error}. Mend that, or set it to another folder.") from error
     return in_effect
 
 
@@ -62,13 +67,25 @@ def withdraw() -> None:
 
 
 def read(home: Path) -> dict[str, str]:
-    """The variables of the folder's `laptop.env`; none when there is no such file."""
+    """The variables of the folder's `laptop.env`; none when there is no such file. Raises `SettingError`."""
+    path = home / FILE_NAME
     try:
-        text = (home / FILE_NAME).read_text()
+        words = shlex.split(path.read_text(), comments=True)
     except FileNotFoundError:
         return {}
-    pairs = (word.partition("=") for word in shlex.split(text, comments=True))
-    return {name: value for name, _, value in pairs}
+    except OSError as error:
+        raise SettingError(f"ANMODEL_HOME={home} cannot be read: {error}. Set it to a folder of yours.") from error
+    except ValueError as error:
+        raise SettingError(f"{path} is damaged ({error}). Remove it: `anmodel up` writes it anew.") from error
+    return {name: value for name, _, value in (word.partition("=") for word in words)}
+
+
+def in_use(home: Path, lock: FolderLock) -> SettingError:
+    """The error of who would start a second platform on one folder."""
+    return SettingError(
+        f"ANMODEL_HOME={home} is in use by a running `anmodel up` (process {lock.owner()}). "
+        "Stop that one first, or set ANMODEL_HOME to another folder."
+    )
 
 
 def marketapp_source() -> Path:

@@ -111,7 +111,15 @@ class Keeper:
     def _keep(self) -> None:
         for attempt in itertools.count(1):
             began = time.monotonic()
-            code = self._live()
+            try:
+                process = self._start()
+            except OSError as error:
+                if not self._was_ready:
+                    raise
+                # a full disk, say: what cannot be started now may be later, without anybody's help
+                self._rest(f"cannot be started: {error}", self._backoff.after(0))
+                continue
+            code = self._live(process) if process else 0
             if self._board.stopping.is_set():
                 return
             if self.part.once and code == 0:
@@ -119,20 +127,17 @@ class Keeper:
                 return
             if not self._was_ready and (attempt >= FIRST_TRIES or self._late or code in HOPELESS):
                 raise UnavailableError(self._obituary(code))
-            self._rest(code, self._backoff.after(time.monotonic() - began))
+            self._rest(f"died ({_exit(code)})", self._backoff.after(time.monotonic() - began))
 
-    def _rest(self, code: int, delay: float) -> None:
+    def _rest(self, why: str, delay: float) -> None:
         restarts = self._board.of(self.part.name).restarts + 1
-        log.warning("part_died", part=self.part.name, exit=_exit(code), again_in_seconds=delay, restarts=restarts)
-        note = f"died ({_exit(code)}); starts again in {delay:g} s"
+        log.warning("part_died", part=self.part.name, why=why, again_in_seconds=delay, restarts=restarts)
+        note = f"{why}; starts again in {delay:g} s"
         self._board.update(self.part.name, state=Stage.RESTARTING, restarts=restarts, note=note)
         self._board.stopping.wait(delay)
 
-    def _live(self) -> int:
-        """One life of the part, from its start to its end; returns its exit code."""
-        process = self._start()
-        if process is None:
-            return 0
+    def _live(self, process: subprocess.Popen[bytes]) -> int:
+        """The rest of one life of the part, to its end; returns its exit code."""
         if self._until_ready(process):
             self._was_ready = True
             self._board.update(self.part.name, state=Stage.READY, note="")

@@ -23,7 +23,11 @@ class FolderLock:
 
     def free(self) -> bool:
         """Whether nobody owns it now. Leaves what the last owner wrote."""
-        with self.path.open() as file:
+        try:
+            file = self.path.open()
+        except (FileNotFoundError, NotADirectoryError):
+            return True
+        with file:
             try:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:

@@ -54,17 +54,20 @@ def write_state(home: Path, started: float, parts: Iterable[PartState]) -> None:
 
 
 def read_state(home: Path) -> dict[str, Any]:
-    """What was written last; empty when nothing was ever started here."""
+    """What was written last; empty when nothing was ever started here, or nothing that can be read."""
     try:
         content = json.loads((home / FILE_NAME).read_text())
-    except (FileNotFoundError, json.JSONDecodeError):
+    except (FileNotFoundError, NotADirectoryError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
 
 
 def part_states(content: dict[str, Any]) -> list[PartState]:
-    """The parts of a read state."""
-    return [PartState(**{**part, "state": Stage(part["state"])}) for part in content.get("parts", [])]
+    """The parts of a read state; none when another version of this program has written it."""
+    try:
+        return [PartState(**{**part, "state": Stage(part["state"])}) for part in content.get("parts", [])]
+    except (KeyError, TypeError, ValueError):
+        return []
 
 
 def process_of(part: PartState) -> psutil.Process | None:

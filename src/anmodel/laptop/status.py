@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from rich.markup import escape
 from rich.table import Table
 
+from anmodel.laptop.environment import LOCK_NAME
 from anmodel.laptop.locks import FolderLock
 from anmodel.laptop.part import Part
 from anmodel.laptop.state import PartState, Stage, part_states, process_of, read_state
@@ -48,22 +50,29 @@ class PlatformStatus:
 def platform_status(home: Path, parts: list[Part], now: float) -> PlatformStatus:
     """Read the state of `home` and ask every living part whether it is ready. `parts` tell how to ask."""
     content = read_state(home)
-    supervisor = content.get("pid") if _runs(home) else None
+    supervisor = _owner(home)
+    # a supervisor that has just come finds the state of the one before it
+    supervised = supervisor is not None and content.get("pid") == supervisor
     probes = {part.name: part for part in parts}
     states = part_states(content)
     with ThreadPoolExecutor(max(len(states), 1)) as pool:
-        seen = list(pool.map(lambda state: _status(state, probes.get(state.name), supervisor is not None, now), states))
-    own = _memory(psutil.Process(supervisor), recursive=False) if supervisor else 0
-    return PlatformStatus(supervisor, str(home), seen, (own or 0) + sum(part.memory or 0 for part in seen))
+        seen = list(pool.map(lambda state: _status(state, probes.get(state.name), supervised, now), states))
+    own = _own_memory(supervisor) if supervisor else 0
+    return PlatformStatus(supervisor, str(home), seen, own + sum(part.memory or 0 for part in seen))
 
 
-def _runs(home: Path) -> bool:
-    """Whether a supervisor owns the folder: then its lock cannot be taken."""
-    path = home / "up.lock"
-    if not path.exists():
-        return False
-    lock = FolderLock(path)
-    return not lock.free()
+def _owner(home: Path) -> int | None:
+    """The supervisor that owns the folder: while it lives its lock cannot be taken."""
+    lock = FolderLock(home / LOCK_NAME)
+    owner = "" if lock.free() else lock.owner()
+    return int(owner) if owner.isdigit() else None
+
+
+def _own_memory(supervisor: int) -> int:
+    try:
+        return _memory(psutil.Process(supervisor), recursive=False) or 0
+    except psutil.NoSuchProcess:
+        return 0
 
 
 def _status(state: PartState, part: Part | None, supervised: bool, now: float) -> PartStatus:
@@ -109,9 +118,9 @@ def _share(process: psutil.Process) -> int:
 def status_table(status: PlatformStatus) -> Table:
     """The status for people."""
     caption = f"supervisor {status.pid}" if status.pid else "no supervisor runs; start it with `anmodel up`"
-    table = Table(
-        caption=f"{caption} · {_megabytes(status.memory)} in all · {status.home}", caption_justify="left", box=None
-    )
+    caption = f"{caption} · {_megabytes(status.memory)} in all · {status.home}"
+    notes = [f"{part.name}: {part.note.splitlines()[0]}" for part in status.parts if part.note and status.pid]
+    table = Table(caption=escape("\n".join([caption, *notes])), caption_justify="left", box=None)
     for title in ("PART", "STATE", "PID", "ADDRESS", "RESTARTS", "UPTIME", "MEMORY", "LAST EXIT"):
         table.add_column(title, justify="right" if title in ("PID", "RESTARTS", "UPTIME", "MEMORY") else "left")
     for part in status.parts:

@@ -11,8 +11,9 @@ from typing import Self
 
 import structlog
 
-from anmodel.errors import SettingError, UnavailableError
+from anmodel.errors import UnavailableError
 from anmodel.laptop.board import Board, Report, Silent
+from anmodel.laptop.environment import LOCK_NAME, in_use
 from anmodel.laptop.guardian import Guardian
 from anmodel.laptop.keeper import Keeper
 from anmodel.laptop.locks import FolderLock
@@ -50,7 +51,7 @@ class Platform:
         self._home = home
         names = {part.name for part in parts}
         self._needs = {part.name: set(part.needs) & names for part in parts}
-        self._lock = FolderLock(home / "up.lock")
+        self._lock = FolderLock(home / LOCK_NAME)
         self._board = Board(home, parts, report or Silent())
         self._guardian = Guardian()
         self._parts = parts
@@ -111,15 +112,15 @@ class Platform:
 
     def _own_folder(self) -> None:
         if not self._lock.take():
-            raise SettingError(
-                f"ANMODEL_HOME={self._home} is in use by a running `anmodel up` (process {self._lock.owner()}). "
-                f"Stop that one first, or set ANMODEL_HOME to another folder."
-            )
+            raise in_use(self._home, self._lock)
 
     def _rotate_logs(self) -> None:
         while not self._board.stopping.wait(ROTATION_SECONDS):
             for part in self._parts:
-                rotate(log_path(self._home, part.name))
+                try:
+                    rotate(log_path(self._home, part.name))
+                except OSError as error:
+                    log.warning("log_not_rotated", part=part.name, error=str(error))
 
 
 @contextmanager
