@@ -15,19 +15,8 @@ from anmodel.warehouse import EVENTS_SCHEMA, Warehouse
 from clickhouse_process import ClickHouseProcess
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
-SCHEMA = pa.schema(
-    [
-        pa.field("event_id", pa.string(), nullable=False),
-        pa.field("event_type", pa.string(), nullable=False),
-        pa.field("ts", pa.timestamp("ms", tz="UTC"), nullable=False),
-        pa.field("session_id", pa.string(), nullable=False),
-        pa.field("user_id", pa.string(), nullable=False),
-        pa.field("region", pa.string(), nullable=False),
-        pa.field("item_id", pa.string(), nullable=False),
-        pa.field("price", pa.float64()),
-        pa.field("properties", pa.string(), nullable=False),
-    ]
-)
+SCHEMA = pa.schema(list(EVENTS_SCHEMA)[:9])
+"""The event's own columns."""
 
 Row = dict[str, Any]
 
