@@ -51,19 +51,22 @@ clean: ## Remove what was built or installed here; data in .anmodel stays (remov
 # An environment is its lock file, installed by uv where there is one and by pip elsewhere, then the package itself.
 UV := $(shell command -v uv 2>/dev/null)
 ifdef UV
+HEAL    = true
 INSTALL = $(UV) pip install --quiet --python $(BIN)/python
 else
+# an environment whose making was killed has a Python and no pip
+HEAL    = $(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip >/dev/null
 INSTALL = $(BIN)/python -m pip install --quiet
 endif
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; v = sys.version_info; (3, 11) <= v < (3, 14) or sys.exit(f"Python {v.major}.{v.minor} is at {sys.executable}; AnModel needs 3.11 to 3.13. Say which: make PYTHON=python3.12 ...")'
 	@echo "── environment in $(VENV), by $(if $(UV),uv,pip; the first time takes some minutes)"
-	@$(if $(UV),$(UV) venv --quiet --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" $(VENV),$(PYTHON) -m venv $(VENV))
+	@$(if $(UV),$(UV) venv --quiet --allow-existing --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" $(VENV),$(PYTHON) -m venv $(VENV))
 
 $(VENV)/%.done: requirements/%.txt pyproject.toml | $(VENV)/bin/python
-	@$(if $(UV),:,$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip >/dev/null)
 	@echo "── packages of requirements/$*.txt ($$(grep -c '^[a-z0-9].*==' $<))"
+	@$(HEAL)
 	@$(INSTALL) --require-hashes -r $<
 	@$(INSTALL) --no-deps --no-build-isolation -e .
 	@touch $@

@@ -170,10 +170,13 @@ class Registry:
         with self._speaking():
             try:
                 model = mlflow.sklearn.load_model(f"models:/{version.name}/{version.version}")
-            except (ImportError, AttributeError, OSError) as error:
+            except sqlalchemy.exc.SQLAlchemyError:
+                raise
+            except Exception as error:  # a damaged pickle raises whatever its bytes happen to mean
                 raise RegistryError(
-                    f"Version {version.version} of {version.name} cannot be loaded: {error}. "
-                    "Train again with this version of AnModel."
+                    f"Version {version.version} of {version.name} cannot be loaded, its files are gone, damaged or of "
+                    f"other code: {type(error).__name__}: {error}. `anmodel register --rollback` goes back to the "
+                    "version before; `anmodel train --force` makes a new one."
                 ) from error
         return LoadedModel(model, dict(model.contract_), version, version.metrics)
 

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import mlflow
 import pytest
 from confluent_kafka import Consumer
 from typer.testing import CliRunner
 
 from anmodel.cli import app
-from anmodel.errors import ContractError, NotReadyError
+from anmodel.errors import ContractError, NotReadyError, RegistryError
 from anmodel.lake import Lake
 from anmodel.model import ContextAwareModel
 from anmodel.register.comparison import compare
@@ -184,6 +185,20 @@ def test_a_champion_of_older_snapshots_gives_way_and_the_logged_metrics_are_told
     assert "log loss 0.0200 higher): read its forecasts with care" in outcome.reason
     assert "cannot read the snapshots" in outcome.reason
     assert "log loss 0.4000 → 0.5000; ROC AUC 0.8000 → 0.7000" in outcome.reason
+
+
+def test_a_version_whose_files_are_damaged_is_not_put_in_use(
+    registry: Registry, lake: Lake, log: Callable[..., ModelVersion], weak: ContextAwareModel
+) -> None:
+    log(weak)
+    promote_newest(registry, lake)
+    broken = log(weak)
+    folder = mlflow.artifacts.download_artifacts(f"models:/{broken.name}/{broken.version}")
+    (Path(folder) / "model.pkl").write_bytes(b"garbage")
+
+    with pytest.raises(RegistryError, match=r"Version 2 .* cannot be loaded"):
+        promote_version(registry, "2")
+    assert in_use(registry) == "1"
 
 
 def test_without_versions_it_says_what_to_do(registry: Registry, lake: Lake) -> None:

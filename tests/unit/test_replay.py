@@ -118,6 +118,37 @@ def test_faulty_lines_are_told_by_number_and_the_rest_goes_on(tmp_path: Path, re
     assert "line 9: timestamp: " in done.output
 
 
+def test_a_byte_order_mark_costs_no_event(tmp_path: Path) -> None:
+    path = ndjson(tmp_path / "marked.ndjson")
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert [event.event_id for event in read_events(path)] == [wire["event_id"] for wire in WIRE]
+
+
+def test_a_quote_left_open_in_a_csv_costs_its_own_lines_only(tmp_path: Path) -> None:
+    path = in_csv(tmp_path / "events.csv")
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([*lines[:3], 'e9,"' + "x" * 200_000 + "\n", *lines[3:]]))
+    records = read(path)
+    assert [record.event.event_id for record in records if record.event] == [wire["event_id"] for wire in WIRE]
+    assert [record.fault for record in records if record.fault] == [
+        "body: no row: a field without an end; is a quote open?"
+    ]
+
+
+def test_properties_may_be_a_struct_in_parquet(tmp_path: Path) -> None:
+    given = [{"item_id": "item_1", "price": 2.5}, {"item_id": None, "colour": "red"}]
+    columns = {name: [wire[name] for wire in WIRE[:2]] for name in WIRE[0]} | {"properties": given}
+    pq.write_table(pa.table(columns), tmp_path / "events.parquet")
+    events = read_events(tmp_path / "events.parquet")
+    assert [event.properties for event in events] == [given[0], {"colour": "red"}]
+
+
+def test_a_parquet_file_cut_short_is_named(tmp_path: Path, replay: Callable[..., Result]) -> None:
+    path = parquet(tmp_path / "events.parquet")
+    path.write_bytes(path.read_bytes()[:-20])
+    assert "events.parquet is no whole Parquet file" in str(replay(path).exception)
+
+
 def test_only_the_first_ten_faulty_lines_are_told_one_by_one(tmp_path: Path, replay: Callable[..., Result]) -> None:
     file = ndjson(tmp_path / "events.ndjson")
     file.write_text(file.read_text() + "no\n" * 25)

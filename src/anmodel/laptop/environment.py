@@ -41,7 +41,7 @@ def ensure(settings: LaptopSettings, given: Mapping[str, str] | None = None) -> 
         in_effect = {name: given.get(name) or value for name, value in variables.items()}
         _write(path, in_effect)
     except OSError as error:
-        raise SettingError(f"ANMODEL_HOME={home} cannot be written: {error}. Mend that, or set it to another folder.") from error
+        raise SettingError(f"ANMODEL_HOME={home} cannot be written: {error}. Mend that or choose another.") from error
     return in_effect
 
 

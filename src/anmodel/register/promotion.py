@@ -46,10 +46,11 @@ def promote_newest(registry: Registry, lake: Lake) -> Outcome:
 
 
 def promote_version(registry: Registry, number: str) -> Outcome:
-    """Put this version in use, whatever its metrics."""
+    """Put this version in use, whatever its metrics; RegistryError when it cannot even be loaded."""
     version, champion = registry.version(number), registry.champion()
     if champion is not None and champion.version == version.version:
         return Outcome(champion, None, False, f"Version {number} is in use already.")
+    registry.load(version)
     reason = "Chosen by hand."
     registry.set_champion(version, reason=reason)
     return Outcome(version, champion, True, reason)

@@ -7,7 +7,7 @@ import msgspec
 
 from anmodel.errors import InputError
 from anmodel.replay.completejourney import NAME, read_completejourney
-from anmodel.replay.own import FIELDS, read_csv, read_ndjson, read_parquet
+from anmodel.replay.own import FIELDS, parquet_file, read_csv, read_ndjson, read_parquet
 from anmodel.replay.public import REES46, RETAILROCKET, read_otto, read_rees46, read_retailrocket
 from anmodel.replay.records import Records
 
@@ -58,9 +58,8 @@ def _is_otto(first: bytes) -> bool:
 def count_rows(path: Path, kind: str) -> int | None:
     """Events in the file for a progress line; None where lines and events differ."""
     if kind in ("parquet", NAME):
-        import pyarrow.parquet as pq
-
-        return int(pq.read_metadata(path).num_rows)
+        with parquet_file(path) as file:
+            return int(file.metadata.num_rows)
     if kind == "otto":
         return None
     with path.open("rb") as file:

@@ -1,18 +1,25 @@
 """Our own event format in a file: NDJSON, CSV, Parquet.
 
-CSV and Parquet have the wire form's fields as columns; what an event is about stands in `properties` (JSON) or in
-columns `item_id` and `price`. In Parquet `timestamp` (or `ts`) may be a text or a time; one without a zone is UTC.
+CSV and Parquet have the wire form's fields as columns; what an event is about stands in `properties` (JSON, or a struct
+of Parquet) or in columns `item_id` and `price`. In Parquet `timestamp` (or `ts`) may be a text or a time; one without a
+zone is UTC.
 """
 
 import csv
+from codecs import BOM_UTF8
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from anmodel.errors import InputError
 from anmodel.replay.records import Record, Records, make_event, read_event
+
+if TYPE_CHECKING:
+    import pyarrow.parquet as pq
 
 FIELDS = ("event_id", "event_type", "timestamp", "session_id", "user_id", "region")
 _OPTIONAL = ("properties", "item_id", "price")
@@ -20,25 +27,26 @@ _ROWS = 5_000
 
 
 def read_ndjson(path: Path) -> Records:
-    """One event a line; empty lines do not count as faults."""
+    """One event a line; empty lines do not count as faults, nor does a byte order mark."""
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
-            if raw := line.strip():
+            if raw := line.removeprefix(BOM_UTF8 if number == 1 else b"").strip():
                 yield read_event(number, raw)
 
 
 def read_csv(path: Path) -> Records:
     """A header, then one event a row."""
     for number, row in csv_rows(path):
+        if not row:
+            yield Record(number, None, "body: no row: a field without an end; is a quote open?")
+            continue
         yield _of_row(number, {name: value for name, value in row.items() if value not in ("", None)} | _region(row))
 
 
 def read_parquet(path: Path) -> Records:
-    """One event a row, read block by block."""
-    import pyarrow.parquet as pq
-
+    """One event a row, read block by block. Raises `InputError` when the file is damaged."""
     number = 0
-    with pq.ParquetFile(path) as file:
+    with parquet_file(path) as file:
         names = [name for name in file.schema_arrow.names if name in (*FIELDS, *_OPTIONAL, "ts")]
         for batch in file.iter_batches(_ROWS, columns=names):
             for row in batch.to_pylist():
@@ -47,11 +55,31 @@ def read_parquet(path: Path) -> Records:
 
 
 def csv_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """(line, row) of a CSV file in UTF-8 with a header. NULs and bad UTF-8 become visible, and are refused later."""
+    """(line, row) of a CSV file in UTF-8 with a header. NULs and bad UTF-8 become visible, and are refused later. What
+    can be no row (its end is not found) is empty."""
     with path.open(encoding="utf-8-sig", errors="backslashreplace", newline="") as file:
         rows = csv.DictReader(file)
-        for row in rows:
+        while True:
+            try:
+                row = next(rows)
+            except StopIteration:
+                return
+            except csv.Error:
+                row = {}
             yield rows.line_num, row
+
+
+@contextmanager
+def parquet_file(path: Path) -> "Iterator[pq.ParquetFile]":
+    """The opened file; raises `InputError` when it is damaged."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as file:
+            yield file
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{path} is no whole Parquet file: {str(error).splitlines()[0]}") from error
 
 
 def _region(row: dict[str, Any]) -> dict[str, str]:
@@ -75,7 +103,9 @@ def _of_row(number: int, row: dict[str, Any]) -> Record:
 
 def _properties(row: dict[str, Any]) -> Any:
     text, found = row.get("properties"), {}
-    if text is not None:
+    if isinstance(text, dict):  # a struct of Parquet has all its fields in every row
+        found = {name: value for name, value in text.items() if value is not None}
+    elif text is not None:
         try:
             found = msgspec.json.decode(text)
         except (msgspec.MsgspecError, TypeError) as error:
