@@ -46,15 +46,16 @@ def run_steps(only: str = "", start: str = "", say: Callable[[str], None] = type
     Raises `StepFailedError` at the first step that fails; those before it stay done.
     """
     runs = []
-    chosen = _chosen(only, start)
+    chosen = chosen_steps(only, start)
     for number, (_, words) in enumerate(chosen, start=1):
         say(f"[{number}/{len(chosen)}] {' '.join(words)}")
-        runs.append(_run(words))
+        runs.append(run_step(words))
         say(f"      done in {runs[-1].seconds:.1f} s, {runs[-1].peak_mb:.0f} MB at most")
     return runs
 
 
-def _chosen(only: str, start: str) -> list[tuple[str, tuple[str, ...]]]:
+def chosen_steps(only: str, start: str) -> list[tuple[str, tuple[str, ...]]]:
+    """The steps to run, in order: of one stage, from a stage on, or all. `InputError` for an unknown one."""
     for option, name in (("--only", only), ("--from", start)):
         if name and name not in NAMES:
             raise InputError(f"{option}: there is no step {name!r}; the steps are {', '.join(NAMES)}.")
@@ -64,7 +65,8 @@ def _chosen(only: str, start: str) -> list[tuple[str, tuple[str, ...]]]:
     return list(STEPS[first:])
 
 
-def _run(words: tuple[str, ...]) -> StepRun:
+def run_step(words: tuple[str, ...]) -> StepRun:
+    """Run one command to its end; raises `StepFailedError`. Interrupted, it takes the command with it."""
     begun = time.monotonic()
     child = subprocess.Popen([sys.executable, "-m", "anmodel", *words])
     try:
