@@ -24,7 +24,7 @@ from anmodel.laptop.logfile import follow, log_path, open_log, rotate, tail
 from anmodel.laptop.part import Part
 from anmodel.laptop.state import PartState, Stage, end_leftovers, part_states, read_state, write_state
 from anmodel.laptop.status import PlatformStatus, platform_status, status_table
-from anmodel.laptop.supervisor import Platform
+from anmodel.laptop.supervisor import Platform, signals_put_off
 from eventually import eventually
 
 LIVE = "import signal; signal.pause()"
@@ -249,6 +249,16 @@ def test_sigterm_ends_the_supervisor_and_everything_with_it(tmp_path: Path) -> N
     supervisor.wait(10)
     assert all(map(gone, pids))
     assert part_states(read_state(tmp_path))[0].state is Stage.STOPPED
+
+
+def test_what_starts_while_the_platform_stops_can_still_be_asked_to_end() -> None:
+    with signals_put_off():
+        os.kill(os.getpid(), signal.SIGTERM)
+        shown = subprocess.run(
+            python("import signal; print(signal.getsignal(signal.SIGTERM).name)"),
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+    assert shown.stdout == "SIG_DFL\n"
 
 
 def test_leftovers_of_a_dead_supervisor_are_ended_but_never_another_process_with_the_same_id(tmp_path: Path) -> None:

@@ -3,8 +3,8 @@
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -21,6 +21,7 @@ COMPLETE_JOURNEY = "completejourney"
 DEFAULT_EVENTS = 20_000
 DEFAULT_USERS = 500
 _STALLED_SECONDS = 60.0
+INTERRUPTED = 130  # the exit code that shells give to what Ctrl-C ended
 
 
 class Times:
@@ -54,8 +55,6 @@ def command(
     users: Annotated[int, typer.Option(min=1, help="Shoppers to generate.")] = DEFAULT_USERS,
 ) -> None:
     """Start everything, make shoppers browse and buy, forecast, and show it; stays until Ctrl-C."""
-    from anmodel.laptop.checks import check_road, counts
-    from anmodel.laptop.forecast import run_steps
     from anmodel.laptop.parts import laptop_parts
     from anmodel.laptop.report import PlainReport, Switching, starting
     from anmodel.laptop.supervisor import Platform, interrupted_by_signals
@@ -68,31 +67,45 @@ def command(
     environment.apply(home)
     report, times = Switching(PlainReport()), Times()
     platform = Platform(home, laptop_parts(settings, variables), variables, report)
-    with suppress(KeyboardInterrupt), interrupted_by_signals(), platform:
-        with times.of("platform"), starting(report):
-            platform.wait_ready()
-        before = counts()
-        with times.of("events"):
-            _feed(data, events, users, _anchor(home))
-            _wait_until_stored()
-        with times.of("forecast"):
-            steps = run_steps()
-        with times.of("checks"):
-            road = check_road(before, variables)
-        typer.echo(road.summary(times.seconds, steps, home))
-        if road.faults:
-            raise NotReadyError("the road is broken: " + "; ".join(road.faults))
-        if not detach:
-            typer.echo(
-                f"\nOpen {variables['VITE_API_BASE'].rpartition(':')[0]}:{settings.marketapp_port} — Ctrl-C ends."
-            )
-            platform.wait()
+    shown = False
+    try:
+        with interrupted_by_signals(), platform:
+            with times.of("platform"), starting(report):
+                platform.wait_ready()
+            _walk_road(times, home, variables, lambda: _feed(data, events, users, _anchor(home)))
+            shown = True
+            if not detach:
+                address = f"{variables['VITE_API_BASE'].rpartition(':')[0]}:{settings.marketapp_port}"
+                typer.echo(f"\nOpen {address} — Ctrl-C ends.")
+                platform.wait()
+    except KeyboardInterrupt:
+        if not shown:
+            typer.echo("interrupted before the forecast was made; run it again, what is done stays", err=True)
+            raise typer.Exit(INTERRUPTED) from None
+
+
+def _walk_road(times: Times, home: Path, variables: Mapping[str, str], feed: Callable[[], None]) -> None:
+    """Feed, store, forecast, check and sum up. Raises `NotReadyError` when a link is broken."""
+    from anmodel.laptop.checks import check_road, counts
+    from anmodel.laptop.forecast import run_steps
+
+    before = counts()
+    with times.of("events"):
+        feed()
+        _wait_until_stored()
+    with times.of("forecast"):
+        steps = run_steps()
+    with times.of("checks"):
+        road = check_road(before, variables)
+    typer.echo(road.summary(times.seconds, steps, home))
+    if road.faults:
+        raise NotReadyError("the road is broken: " + "; ".join(road.faults))
 
 
 def _anchor(home: Path) -> str:
     """When the demo's events end: the first run's time, so that another run sends the same events and adds nothing."""
     path = home / "demo-until"
-    if not path.exists():
+    if not path.exists() or not path.read_text():  # a kill or a full disk leaves it empty
         path.write_text(datetime.now(UTC).replace(microsecond=0).isoformat())
     return path.read_text()
 

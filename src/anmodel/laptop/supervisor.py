@@ -99,7 +99,7 @@ class Platform:
 
     def stop(self) -> None:
         """End everything within 10 s: first what needs others, last what others need. Safe to repeat."""
-        with _signals_put_off():
+        with signals_put_off():
             self._board.stop()
             deadline = time.monotonic() + STOP_SECONDS
             alive = [keeper for keeper in self._keepers if keeper.alive()]
@@ -135,12 +135,15 @@ def interrupted_by_signals() -> Iterator[None]:
 
 
 @contextmanager
-def _signals_put_off() -> Iterator[None]:
-    """A second Ctrl-C must not break off the stopping, which has its own deadline."""
+def signals_put_off() -> Iterator[None]:
+    """A second Ctrl-C must not break off the stopping, which has its own deadline.
+
+    A handler that does nothing, for a part that starts in this very moment would inherit the ignoring of SIGTERM.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in STOP_SIGNALS}
+    before = {number: signal.signal(number, lambda *_: None) for number in STOP_SIGNALS}
     try:
         yield
     finally:
