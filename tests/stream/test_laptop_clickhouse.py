@@ -342,6 +342,12 @@ def test_the_password_may_come_by_header_or_address_but_not_by_two_ways(clickhou
     assert clickhouse.ask("SELECT 1", login=None, headers=by_header, **by_address).status == 403
 
 
+@pytest.mark.parametrize("token", ["!!!!", "ÿÿ", "/w=="])
+def test_a_login_that_cannot_be_read_is_refused_too(clickhouse: ClickHouseProcess, token: str) -> None:
+    answer = clickhouse.ask("SELECT 1", login=None, headers={"Authorization": f"Basic {token}"})
+    assert (answer.status, answer.headers["X-ClickHouse-Exception-Code"]) == (403, "516")
+
+
 def test_it_listens_on_loopback_only(clickhouse: ClickHouseProcess) -> None:
     assert clickhouse.process is not None
     addresses = {item.laddr for item in psutil.Process(clickhouse.process.pid).connections() if item.status == "LISTEN"}

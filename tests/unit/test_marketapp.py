@@ -24,7 +24,9 @@ def browser(tmp_path: Path) -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:5173")
 
 
-@pytest.mark.parametrize("path", ["/", "/users/42", "/users/ann@example.com", "/history?q=1"])
+@pytest.mark.parametrize(
+    "path", ["/", "/users/42", "/users/ann@example.com", "/history?q=1", "/users/" + "%F0%9F%98%80" * 256]
+)
 async def test_every_deep_link_is_answered_with_the_page_which_is_asked_for_anew_each_time(
     browser: httpx.AsyncClient, path: str
 ) -> None:

@@ -56,8 +56,8 @@ def _page(dist: Path, index: Path) -> Callable[[Request], Awaitable[Response]]:
 
     async def page(request: Request) -> Response:
         wanted = request.path_params["path"]
-        file = (dist / wanted).resolve() if "\0" not in wanted else dist
-        if file.is_relative_to(dist) and file.is_file() and not file.name.startswith("."):
+        file = _file_of(dist, wanted)
+        if file is not None:
             return FileResponse(file, headers={"Cache-Control": ASK_AGAIN})
         # a script or picture that is missing must not be answered with a page; a person following a link must
         if "." in wanted.rsplit("/", 1)[-1] and "text/html" not in request.headers.get("accept", ""):
@@ -65,6 +65,16 @@ def _page(dist: Path, index: Path) -> Callable[[Request], Awaitable[Response]]:
         return FileResponse(index, headers={"Cache-Control": ASK_AGAIN})
 
     return page
+
+
+def _file_of(dist: Path, wanted: str) -> Path | None:
+    """The file of the build that a path names, if it is one; a user's id may be longer than a file's name can be."""
+    try:
+        file = (dist / wanted).resolve()
+        found = file.is_relative_to(dist) and file.is_file() and not file.name.startswith(".")
+    except (OSError, ValueError):
+        return None
+    return file if found else None
 
 
 class _Assets(StaticFiles):
