@@ -18,10 +18,10 @@ from anmodel.monitor.levels import Finding, level_of, stability_index
 from anmodel.monitor.monitoring import monitor
 from anmodel.registry import Registry
 from anmodel.score.scoring import score
-from anmodel.settings import ClickHouseSettings
 from anmodel.snapshots import contract
 from anmodel.snapshots.daily import DailySnapshot
 from anmodel.warehouse import EVENTS_SCHEMA, Warehouse
+from batch.histories import own_warehouse
 from batch.synthetic import feature_rows, write_daily
 from clickhouse_process import ClickHouseProcess
 
@@ -46,15 +46,7 @@ def registry(
 
 @pytest.fixture
 def warehouse(clickhouse: ClickHouseProcess) -> Warehouse:
-    settings = ClickHouseSettings.load(
-        clickhouse_port=clickhouse.port,
-        clickhouse_user=clickhouse.user,
-        clickhouse_password=clickhouse.password,
-        clickhouse_db=clickhouse.database(),
-    )
-    warehouse = Warehouse.connect(settings)
-    warehouse.migrate()
-    return warehouse
+    return own_warehouse(clickhouse)
 
 
 def daily(folder: Path, features: pd.DataFrame) -> DailySnapshot:

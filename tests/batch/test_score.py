@@ -16,10 +16,10 @@ from anmodel.lake import Lake
 from anmodel.model import ContextAwareModel
 from anmodel.registry import Registry
 from anmodel.score.scoring import score
-from anmodel.settings import ClickHouseSettings
 from anmodel.snapshots import FEATURE_NAMES, contract
 from anmodel.snapshots.daily import DailySnapshot
 from anmodel.warehouse import Warehouse
+from batch.histories import own_warehouse
 from batch.synthetic import feature_rows, write_daily
 from clickhouse_process import ClickHouseProcess
 
@@ -55,20 +55,9 @@ def snapshot(tmp_path_factory: pytest.TempPathFactory, features: pd.DataFrame) -
     return DailySnapshot.newest(lake)
 
 
-def settings_of(clickhouse: ClickHouseProcess) -> ClickHouseSettings:
-    return ClickHouseSettings.load(
-        clickhouse_port=clickhouse.port,
-        clickhouse_user=clickhouse.user,
-        clickhouse_password=clickhouse.password,
-        clickhouse_db=clickhouse.database(),
-    )
-
-
 @pytest.fixture
 def warehouse(clickhouse: ClickHouseProcess) -> Warehouse:
-    warehouse = Warehouse.connect(settings_of(clickhouse))
-    warehouse.migrate()
-    return warehouse
+    return own_warehouse(clickhouse)
 
 
 def forecasts(warehouse: Warehouse) -> pd.DataFrame:
