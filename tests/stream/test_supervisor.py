@@ -67,6 +67,12 @@ def gone(pid: int) -> bool:
         return True
 
 
+def living_guardian() -> psutil.Process:
+    """This process's guardian; `StopIteration` while there is none. A killed one stays a zombie until it is replaced."""
+    living = (child for child in psutil.Process().children() if not gone(child.pid))
+    return next(child for child in living if "guard" in child.cmdline())
+
+
 @pytest.fixture
 def listener() -> Iterator[socket.socket]:
     with socket.socket() as taken:
@@ -284,16 +290,14 @@ def test_leftovers_of_a_dead_supervisor_are_ended_but_never_another_process_with
 
 
 def test_a_killed_guardian_is_replaced_and_takes_over_the_living(tmp_path: Path) -> None:
-    with Platform(tmp_path, [part("kafka"), part("collector")], {}) as platform:
+    with Platform(tmp_path, [noting_part("kafka", tmp_path), noting_part("collector", tmp_path)], {}) as platform:
         platform.wait_ready(10)
-        guardian = next(child for child in psutil.Process().children() if "guard" in child.cmdline())
-        guardian.kill()
-        collector = state_of(platform, "collector").pid
+        guardian, collector = eventually(living_guardian), state_of(platform, "collector").pid
         assert collector
+        guardian.kill()
+        eventually(lambda: gone(guardian.pid))
         os.kill(collector, signal.SIGKILL)
-        eventually(lambda: state_of(platform, "collector").restarts and state_of(platform, "collector").pid)
-        renewed = next(child for child in psutil.Process().children() if "guard" in child.cmdline())
-        assert renewed.pid != guardian.pid
+        assert eventually(living_guardian).pid != guardian.pid
 
 
 def test_the_status_tells_living_parts_from_dead_ones_and_a_stopped_platform(tmp_path: Path) -> None:
