@@ -86,6 +86,22 @@ def create_topics(bootstrap: str, partitions: int = 3, names: Iterable[str] = TO
     return created
 
 
+class TopicCheck:
+    """Asks whether a topic is there, on a client of its own: a consumer's blocks for ever while Kafka is away."""
+
+    def __init__(self, settings: KafkaSettings, topic: str) -> None:
+        self._topic = topic
+        self._admin = AdminClient(client_options(settings))
+
+    def fault(self) -> str:
+        """Why the topic cannot be had, empty when it can. Takes `_READY_SECONDS` at most."""
+        try:
+            error = self._admin.list_topics(self._topic, _READY_SECONDS).topics[self._topic].error
+        except KafkaException as exception:
+            return f"Kafka does not answer: {exception.args[0].str()}"
+        return f"topic {self._topic}: {error}" if error is not None else ""
+
+
 class EventTopic:
     """Sends messages to one topic from an event loop.
 

@@ -11,7 +11,9 @@ import httpx
 import pytest
 
 from anmodel.laptop.guardian import Guardian
+from anmodel.laptop.kafka import free_port
 from eventually import eventually
+from stages import Stage
 from streaming import Stream, events
 
 
@@ -133,6 +135,10 @@ def test_the_consumer_waits_for_clickhouse_and_then_stores_all(
         clickhouse.kill()
         stream.consumer.start(wait=False)
         eventually(lambda: "waiting for ClickHouse" in stream.consumer.log.read_text(), 30)
+        assert stream.consumer.answers()
+        waiting = httpx.get(f"{stream.consumer.url}/ready", timeout=10)
+        assert waiting.status_code == 503
+        assert [part["part"] for part in waiting.json()["missing"]] == ["kafka", "clickhouse"]
         clickhouse.start()
         stream.wait_for_rows(1000)
     finally:
@@ -155,11 +161,37 @@ def test_without_kafka_the_collector_says_503_in_time_and_recovers_alone(
         assert ready.status_code == 503
         assert ready.json()["missing"][0]["part"] == "kafka"
         assert stream.collector.answers()
+        waiting = httpx.get(f"{stream.consumer.url}/ready", timeout=10)
+        assert waiting.status_code == 503
+        assert waiting.json()["missing"][0]["part"] == "kafka"
         kafka.start()
         stream.post_until_accepted(list(events(10, seed=2)))
         stream.wait_for_rows(20)
     finally:
         stream.close()
+
+
+def test_a_consumer_without_a_partition_stands_by_ready(stream: Stream, tmp_path: Path, guardian: Guardian) -> None:
+    members = [stream.consumer]
+    for number in range(3):
+        port = free_port()
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        variables = stream.variables | {"CONSUMER_PORT": str(port)}
+        members.append(Stage("consumer", variables, folder, guardian, f"http://127.0.0.1:{port}"))
+    try:
+        for member in members:
+            member.start()
+
+        def partitions(member: Stage) -> int:
+            shown = httpx.get(f"{member.url}/metrics", timeout=10).text
+            return int(float(shown.split("\nanmodel_consumer_partitions ")[1].split()[0]))
+
+        eventually(lambda: sorted(map(partitions, members)) == [0, 1, 1, 1], 30)
+        assert all(httpx.get(f"{member.url}/ready", timeout=10).status_code == 200 for member in members)
+    finally:
+        for member in members:
+            member.kill()
 
 
 def test_on_sigterm_both_stages_finish_what_they_took_and_exit_cleanly(stream: Stream) -> None:

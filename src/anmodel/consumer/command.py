@@ -15,8 +15,8 @@ def command() -> None:
     from anmodel.consumer.loop import ConsumerLoop
     from anmodel.consumer.metrics import ConsumerMetrics
     from anmodel.consumer.storing import Storage
-    from anmodel.consumer.watching import start_watching
-    from anmodel.topic import consumer_options
+    from anmodel.consumer.watching import Watch
+    from anmodel.topic import TopicCheck, consumer_options
     from anmodel.warehouse import Warehouse
 
     settings = ConsumerSettings.load()
@@ -24,10 +24,12 @@ def command() -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    metrics = ConsumerMetrics()
+    watch = Watch(metrics.registry)
+    watch.start(settings.consumer_host, settings.consumer_port)
     warehouse = Warehouse.connect_persistently(settings, stop.wait, timeout=settings.insert_timeout)
     if warehouse is None:
         return
-    metrics = ConsumerMetrics()
     loop = ConsumerLoop(
         settings,
         Consumer(consumer_options(settings, settings.consumer_group)),
@@ -36,5 +38,5 @@ def command() -> None:
         metrics,
         stop,
     )
-    start_watching(settings.consumer_host, settings.consumer_port, loop, metrics, warehouse.ping)
+    watch.follow(loop, TopicCheck(settings, settings.kafka_topic).fault, warehouse.ping)
     loop.run()

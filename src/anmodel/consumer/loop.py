@@ -50,6 +50,7 @@ class ConsumerLoop:
         self._pool = ThreadPoolExecutor(settings.max_inflight_inserts, "insert")
         self._slots = settings.max_inflight_inserts
         self._paused: bool | None = False  # None: new partitions are fetched, old ones perhaps not
+        self._fault = ""
         self.last_turn = time.monotonic()
 
     def run(self) -> None:
@@ -65,9 +66,12 @@ class ConsumerLoop:
             self._consumer.close()
             self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def partitions_assigned(self) -> int:
-        """How many partitions this consumer has now."""
-        return len(self._assigned)
+    def group_fault(self) -> str:
+        """What Kafka last complained of, empty if nothing has come since partitions were assigned.
+
+        A member without partitions is no fault: it stands by until another leaves, as in a rolling update.
+        """
+        return "" if self._assigned else self._fault
 
     def _turn(self) -> None:
         self.last_turn = time.monotonic()
@@ -83,6 +87,7 @@ class ConsumerLoop:
         if error is not None:
             if error.code() != KafkaError._PARTITION_EOF:
                 log.warning("Kafka reported a fault", error=error.str())
+                self._fault = error.str()
             return
         partition = Partition(str(message.topic()), int(message.partition() or 0))
         if assigned := self._assigned.get(partition):
@@ -156,6 +161,7 @@ class ConsumerLoop:
             self._assigned[partition] = Assigned(partition)
             self._started.discard(partition)
         self._paused = None
+        self._fault = ""
         self._metrics.partitions.set(len(self._assigned))
         log.info("partitions assigned", partitions=sorted(place.partition for place in places))
 
