@@ -14,6 +14,10 @@ HEAD = """# Settings
 Every setting is an environment variable, read once when a stage starts. A wrong or missing one stops the start and is
 named. On a laptop `anmodel up` writes them to `.anmodel/laptop.env`, and every `anmodel` command reads that file; what
 you set yourself wins. This page is made by `make docs`.
+
+Passwords need not be in the environment: a file in the folder ANMODEL_SECRETS that is named like a setting in lower
+case (`kafka_password`) gives its value, without the spaces and line ends around it. The environment wins over the file.
+[Services that run on take up changed files by themselves](decisions/012-secrets-and-rotation.md).
 """
 
 

@@ -49,10 +49,11 @@ class Kafka:
 
     def topic(self, partitions: int = 3) -> str:
         """Create a topic nobody else uses and return its name."""
+        from anmodel.settings import KafkaSettings
         from anmodel.topic import create_topics
 
         name = next(self._names)
-        create_topics(self.bootstrap, partitions, [name])
+        create_topics(KafkaSettings.load(kafka_bootstrap=self.bootstrap), partitions, [name])
         return name
 
 

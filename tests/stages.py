@@ -53,11 +53,16 @@ class Stage:
         """End it as an operator would; returns its exit code."""
         return self._end(signal.SIGTERM)
 
-    def _end(self, number: signal.Signals) -> int:
+    def wait(self) -> int:
+        """Wait until it has ended by itself; returns its exit code."""
+        return self._end(None)
+
+    def _end(self, number: signal.Signals | None) -> int:
         if self._process is None:
             return 0
         process, self._process = self._process, None
-        process.send_signal(number)
+        if number is not None:
+            process.send_signal(number)
         code = process.wait(20)
         self._guardian.dismiss(process.pid)
         return code

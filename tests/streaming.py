@@ -13,7 +13,7 @@ from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
 from anmodel.laptop.guardian import Guardian
 from anmodel.laptop.kafka import free_port
-from anmodel.settings import MigrateSettings
+from anmodel.settings import KafkaSettings, MigrateSettings
 from anmodel.topic import create_topics
 from anmodel.warehouse import Warehouse
 from eventually import eventually
@@ -30,7 +30,7 @@ class Stream:
         self.bootstrap: str = kafka.bootstrap
         self.topic = f"events-{self.number}"
         self.dead_topic = f"{self.topic}-dead"
-        create_topics(self.bootstrap, 3, [self.topic, self.dead_topic])
+        create_topics(KafkaSettings.load(kafka_bootstrap=self.bootstrap), 3, [self.topic, self.dead_topic])
         self._settings = {
             "clickhouse_host": clickhouse.host,
             "clickhouse_port": clickhouse.port,

@@ -1,11 +1,31 @@
 """The tables' DDL, in versions. `Warehouse.migrate` applies those that are missing, in order.
 
-A version that has been released is never edited; a change is a new version. `{db}` is the database and `{ttl}` the
-retention of events. Each statement may run again after a migration that was cut short.
+A version that has been released is never edited; a change is a new version. Every statement may run again at any later
+time: after a migration that was cut short, and at each migration of a cluster, since a server may have joined it.
 """
 
-EVENTS_RAW = """
-CREATE TABLE IF NOT EXISTS {db}.events_raw (
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table. In `ddl`, {table}, {engine} and {tokens} are filled in by the layout (`layouts.py`).
+
+    Of rows with an equal sorting key the one with the highest `newest` stays, or the last inserted. `shard` is an
+    expression of the sorting key alone, so that such rows always meet on one server.
+    """
+
+    name: str
+    shard: str
+    ddl: str
+    newest: str = ""
+
+
+EVENTS_RAW = Table(
+    "events_raw",
+    "cityHash64(user_id)",
+    """
+CREATE TABLE IF NOT EXISTS {table} (
     event_id    String,
     event_type  LowCardinality(String),
     ts          DateTime64(3, 'UTC'),
@@ -20,14 +40,18 @@ CREATE TABLE IF NOT EXISTS {db}.events_raw (
     offset      Int64,
     INDEX offsets offset TYPE minmax GRANULARITY 1
 )
-ENGINE = ReplacingMergeTree
+ENGINE = {engine}
 PARTITION BY toYYYYMM(ts)
 ORDER BY (user_id, ts, event_id)
-SETTINGS non_replicated_deduplication_window = 1000
-"""
+SETTINGS {tokens} = 1000
+""",
+)
 
-FORECASTS = """
-CREATE TABLE IF NOT EXISTS {db}.forecasts (
+FORECASTS = Table(
+    "forecasts",
+    "cityHash64(user_id)",
+    """
+CREATE TABLE IF NOT EXISTS {table} (
     snapshot_time             DateTime64(3, 'UTC'),
     model_name                LowCardinality(String),
     model_version             String,
@@ -49,14 +73,19 @@ CREATE TABLE IF NOT EXISTS {db}.forecasts (
     features                  String CODEC(ZSTD(1)) COMMENT 'JSON object',
     scored_at                 DateTime64(3, 'UTC')
 )
-ENGINE = ReplacingMergeTree(scored_at)
+ENGINE = {engine}
 PARTITION BY toYYYYMM(snapshot_time)
 ORDER BY (snapshot_time, model_name, model_version, horizon_days, user_id)
 SETTINGS index_granularity = 256 -- the gateway reads one user, or a page of them
-"""
+""",
+    newest="scored_at",
+)
 
-FORECAST_RUNS = """
-CREATE TABLE IF NOT EXISTS {db}.forecast_runs (
+FORECAST_RUNS = Table(
+    "forecast_runs",
+    "cityHash64(model_name)",
+    """
+CREATE TABLE IF NOT EXISTS {table} (
     snapshot_time    DateTime64(3, 'UTC'),
     model_name       LowCardinality(String),
     model_version    String,
@@ -65,13 +94,18 @@ CREATE TABLE IF NOT EXISTS {db}.forecast_runs (
     users            UInt64,
     scored_at        DateTime64(3, 'UTC')
 )
-ENGINE = ReplacingMergeTree(scored_at)
+ENGINE = {engine}
 ORDER BY (snapshot_time, model_name, model_version, horizon_days)
 COMMENT 'finished runs of score: readers look only at forecasts of a run named here'
-"""
+""",
+    newest="scored_at",
+)
 
-MONITOR_REPORTS = """
-CREATE TABLE IF NOT EXISTS {db}.monitor_reports (
+MONITOR_REPORTS = Table(
+    "monitor_reports",
+    "cityHash64(model_name)",
+    """
+CREATE TABLE IF NOT EXISTS {table} (
     snapshot_time DateTime64(3, 'UTC'),
     model_name    LowCardinality(String),
     model_version String,
@@ -81,14 +115,20 @@ CREATE TABLE IF NOT EXISTS {db}.monitor_reports (
     level         LowCardinality(String) COMMENT 'ok, warn or alarm',
     made_at       DateTime64(3, 'UTC')
 )
-ENGINE = ReplacingMergeTree(made_at)
+ENGINE = {engine}
 ORDER BY (snapshot_time, model_name, model_version, metric, feature)
-"""
+""",
+    newest="made_at",
+)
 
-VERSIONS: tuple[tuple[str, ...], ...] = ((EVENTS_RAW, FORECASTS, FORECAST_RUNS, MONITOR_REPORTS),)
+VERSIONS: tuple[tuple[Table, ...], ...] = ((EVENTS_RAW, FORECASTS, FORECAST_RUNS, MONITOR_REPORTS),)
 """Version n is VERSIONS[n - 1]."""
 
-SCHEMA_VERSIONS = """
-CREATE TABLE IF NOT EXISTS {db}.schema_versions (version UInt32, applied_at DateTime64(3, 'UTC'))
-ENGINE = ReplacingMergeTree ORDER BY version
-"""
+SCHEMA_VERSIONS = Table(
+    "schema_versions",
+    "version",
+    """
+CREATE TABLE IF NOT EXISTS {table} (version UInt32, applied_at DateTime64(3, 'UTC'))
+ENGINE = {engine} ORDER BY version
+""",
+)

@@ -1,18 +1,23 @@
-"""Settings: typed, described, read from the environment once, at the start of a stage.
+"""Settings: typed, described, read once, at the start of a stage: from the environment, else from files of secrets.
 
 One class a stage, made of blocks for the outside systems it talks to. A wrong or missing setting raises
-`SettingError`, which names the variable. The field's name in capitals is the variable's name.
+`SettingError`, which names the variable. The field's name in capitals is the variable's name, and in lower case the
+name of its file in the folder ANMODEL_SECRETS.
 """
 
+import os
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, PrivateAttr, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from anmodel.errors import SettingError
+from anmodel.secret_files import authorities, check_identity, check_secrets
 
 Port = Annotated[int, Field(ge=1, le=65535)]
+Authorities = Annotated[str, AfterValidator(authorities)]
 
 
 class Settings(BaseSettings):
@@ -24,26 +29,47 @@ class Settings(BaseSettings):
     log_format: str = Field(
         "text", pattern="^(text|json)$", description="`text` for people, `json` for collectors of logs."
     )
+    anmodel_secrets: str = Field("", description="Folder of files that hold settings, named like them in lower case.")
+    secrets_poll_seconds: float = Field(10.0, gt=0, description="Seconds between looks whether those files changed.")
+    secrets_spread_seconds: float = Field(
+        30.0, ge=0, description="A service ends to take up changed files after a random part of so many seconds."
+    )
+    _secrets_seen: str = PrivateAttr("")
+
+    @property
+    def secrets_seen(self) -> str:
+        """The fingerprint that the folder of secrets had just before these settings were read; empty without one."""
+        return self._secrets_seen
 
     @classmethod
     def load(cls, **given: object) -> Self:
-        """Read the environment; `given` (field names) wins over it. Raises `SettingError` naming every fault."""
+        """Read the environment and the files of secrets; the environment wins over them, and `given` (field names)
+        over both. Raises `SettingError` naming every fault.
+        """
+        folder = str(given.get("anmodel_secrets") or os.environ.get("ANMODEL_SECRETS") or "")
+        seen = check_secrets(Path(folder), cls.model_fields) if folder else ""
+        values = {name: value for name, value in given.items() if value is not None}
         try:
-            return cls(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+            settings = cls(_secrets_dir=folder or None, **values)  # type: ignore[arg-type]
         except ValidationError as error:
             raise SettingError("\n".join(_fault(cls, item) for item in error.errors())) from error
+        settings._secrets_seen = seen
+        return settings
 
 
 def _fault(cls: type[Settings], item: object) -> str:
     """One line for one of pydantic's error records: the variable, what came, what is allowed."""
     assert isinstance(item, dict)
-    name = str(item["loc"][0]) if item["loc"] else "settings"
+    said = str(item["msg"]).removeprefix("Value error, ")
+    if not item["loc"]:
+        return said  # of several settings together; it names them
+    name = str(item["loc"][0])
     field = cls.model_fields.get(name)
     meaning = f" ({field.description})" if field and field.description else ""
     if item["type"] == "missing":
-        return f"{name.upper()} is not set{meaning}. Set it in the environment."
+        return f"{name.upper()} is not set{meaning}. Set it in the environment or in a file of ANMODEL_SECRETS."
     came = "" if field and field.annotation is SecretStr else f": got {item['input']!r}"
-    return f"{name.upper()} is wrong{came}; {item['msg']}{meaning}."
+    return f"{name.upper()} is wrong{came}; {said}{meaning}."
 
 
 class KafkaSettings(Settings):
@@ -52,7 +78,48 @@ class KafkaSettings(Settings):
     kafka_bootstrap: str = Field("127.0.0.1:9092", description="Comma-separated Kafka brokers, host:port.")
     kafka_topic: str = Field("raw-events", description="Topic of accepted events.")
     kafka_dead_topic: str = Field("raw-events-dead", description="Topic of messages that cannot be stored.")
-    kafka_options: str = Field("", description="More librdkafka options as `name=value`, separated by `;`.")
+    kafka_security_protocol: str = Field(
+        "PLAINTEXT",
+        pattern="^(PLAINTEXT|SSL|SASL_PLAINTEXT|SASL_SSL)$",
+        description="How to speak to the brokers: PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL.",
+    )
+    kafka_sasl_mechanism: str = Field(
+        "SCRAM-SHA-512",
+        pattern="^(SCRAM-SHA-512|SCRAM-SHA-256|PLAIN)$",
+        description="How to log in, with SASL: SCRAM-SHA-512, SCRAM-SHA-256 or PLAIN.",
+    )
+    kafka_username: str = Field("", description="User to log in as, with SASL.")
+    kafka_password: SecretStr = Field(SecretStr(""), description="Password of that user.")
+    kafka_ca: Authorities = Field(
+        "", description="File of the certificates (PEM) to trust brokers by, with TLS; empty: those of the system."
+    )
+    kafka_certificate: str = Field("", description="File of the client's own certificate (PEM), for mutual TLS.")
+    kafka_key: str = Field("", description="File of its key (PEM, unencrypted).")
+    kafka_options: str = Field(
+        "", description="More librdkafka options as `name=value`, separated by `;`; they win over all others."
+    )
+
+    @model_validator(mode="after")
+    def _kafka_is_whole(self) -> Self:
+        """What the protocol needs is there, and nothing that it would leave unused."""
+        protocol = self.kafka_security_protocol
+        needs = {"KAFKA_USERNAME": self.kafka_username, "KAFKA_PASSWORD": self.kafka_password.get_secret_value()}
+        if protocol.startswith("SASL") and "sasl." not in self.kafka_options:
+            for name in (name for name, value in needs.items() if not value):
+                raise ValueError(f"{name} is not set; KAFKA_SECURITY_PROTOCOL={protocol} needs it.")
+        files = {"KAFKA_CA": self.kafka_ca, "KAFKA_CERTIFICATE": self.kafka_certificate, "KAFKA_KEY": self.kafka_key}
+        if not protocol.endswith("SSL") and "security.protocol" not in self.kafka_options:
+            for name in (name for name, value in files.items() if value):
+                raise ValueError(
+                    f"{name} is set, but KAFKA_SECURITY_PROTOCOL={protocol} has no TLS; allowed with it: SSL, SASL_SSL."
+                )
+        if self.kafka_certificate or self.kafka_key:
+            try:
+                check_identity(self.kafka_certificate, self.kafka_key)
+            except ValueError as error:
+                pair = f"KAFKA_CERTIFICATE={self.kafka_certificate} and KAFKA_KEY={self.kafka_key}"
+                raise ValueError(f"{pair} do not fit: {error}.") from error
+        return self
 
 
 class ClickHouseSettings(Settings):
@@ -66,6 +133,16 @@ class ClickHouseSettings(Settings):
     )
     clickhouse_user: str = Field("admin", description="ClickHouse user.")
     clickhouse_password: SecretStr = Field(description="Password of the ClickHouse user.")
+    clickhouse_ca: Authorities = Field(
+        "", description="File of the certificates (PEM) to trust it by, with HTTPS; empty: those of the system."
+    )
+
+    @model_validator(mode="after")
+    def _clickhouse_is_whole(self) -> Self:
+        """Nobody believes to speak HTTPS who does not."""
+        if self.clickhouse_ca and not self.clickhouse_secure:
+            raise ValueError("CLICKHOUSE_CA is set, but CLICKHOUSE_SECURE is not; set it to true, or leave both out.")
+        return self
 
 
 class LakeSettings(Settings):
@@ -83,8 +160,27 @@ class UsersSettings(Settings):
     pg_db: str = Field("postgres", description="Postgres database.")
     pg_user: str = Field("postgres", description="Postgres user.")
     pg_password: SecretStr = Field(SecretStr(""), description="Postgres password.")
+    pg_sslmode: str = Field(
+        "prefer",
+        pattern="^(disable|allow|prefer|require|verify-ca|verify-full)$",
+        description="TLS to Postgres, in libpq's words: disable, allow, prefer, require, verify-ca or verify-full.",
+    )
+    pg_ca: Authorities = Field("", description="File of the certificates (PEM) to trust Postgres by.")
     pg_schema: str = Field("public", description="Postgres schema of the users table.")
     users_table: str = Field("users", pattern="^[A-Za-z_][A-Za-z0-9_]*$", description="Name of the users table.")
+
+    @model_validator(mode="after")
+    def _postgres_is_whole(self) -> Self:
+        """A certificate is checked by authorities that are named, and named ones are used."""
+        mode = self.pg_sslmode
+        if mode.startswith("verify") and not (self.pg_ca or self.users_url):
+            raise ValueError(f"PG_CA is not set; PG_SSLMODE={mode} needs it.")
+        if self.pg_ca and mode in ("disable", "allow", "prefer"):
+            raise ValueError(
+                f"PG_CA is set, but PG_SSLMODE={mode} checks no certificate; allowed with it: require, verify-ca, "
+                "verify-full."
+            )
+        return self
 
 
 class RegistrySettings(Settings):
@@ -99,7 +195,35 @@ class RegistrySettings(Settings):
     )
 
 
-class CollectorSettings(KafkaSettings):
+def _proxies(text: str) -> str:
+    """Addresses and networks separated by commas, or `*`; what is neither would quietly trust nobody."""
+    for item in text.split(","):
+        if text != "*":
+            ip_network(item.strip(), strict=False)
+    return text
+
+
+class RateSettings(Settings):
+    """How many requests one client may make."""
+
+    rate_limit: str = Field(
+        "",
+        pattern="^([1-9][0-9]{0,8}/(second|minute|hour|day))?$",
+        description="Most requests of one client address, like `1000/minute`; past it 429. Empty: no limit.",
+    )
+    valkey_url: str = Field(
+        "",
+        pattern="^(valkeys?://.+)?$",
+        description="Where the replicas count together, `valkey://host:6379`; empty: each counts for itself.",
+    )
+    valkey_password: SecretStr = Field(SecretStr(""), description="Password of Valkey's default user.")
+    trusted_proxies: Annotated[str, AfterValidator(_proxies)] = Field(
+        "127.0.0.1",
+        description="Addresses or networks whose X-Forwarded-For tells the client, separated by commas; `*`: all.",
+    )
+
+
+class CollectorSettings(KafkaSettings, RateSettings):
     """Settings of the collector."""
 
     collector_host: str = Field("127.0.0.1", description="Address the collector listens on.")
@@ -132,6 +256,11 @@ class MigrateSettings(ClickHouseSettings):
     """Settings of migrate."""
 
     events_ttl_days: int = Field(0, ge=0, description="Days events stay in ClickHouse; 0: for ever.")
+    clickhouse_cluster: str = Field(
+        "",
+        pattern="^([A-Za-z_][A-Za-z0-9_-]*)?$",
+        description="ClickHouse cluster to spread the tables over; empty: one server.",
+    )
 
 
 class GeneratorSettings(UsersSettings):
@@ -203,7 +332,7 @@ class PredictorSettings(RegistrySettings):
     champion_poll_seconds: float = Field(5.0, gt=0, description="Seconds between looks for a new champion.")
 
 
-class GatewaySettings(ClickHouseSettings, UsersSettings):
+class GatewaySettings(ClickHouseSettings, UsersSettings, RateSettings):
     """Settings of the gateway."""
 
     gateway_host: str = Field("127.0.0.1", description="Address the gateway listens on.")

@@ -8,12 +8,15 @@ import asyncio
 import itertools
 import json
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
+import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
-from anmodel.errors import SettingError, TopicError
+from anmodel.brokers import LastFault, client_options, producer_options
+from anmodel.errors import TopicError
 from anmodel.settings import KafkaSettings
 
 TOPICS = ("raw-events", "raw-events-dead", "predictions", "model-events")
@@ -23,55 +26,12 @@ predictions: what the gateway answered. model-events: news of models (a new cham
 _POLL_SECONDS = 0.002
 _READY_SECONDS = 3.0
 
-
-def client_options(settings: KafkaSettings) -> dict[str, Any]:
-    """librdkafka's options shared by every client; raises `SettingError` for a malformed KAFKA_OPTIONS."""
-    options: dict[str, Any] = {
-        "bootstrap.servers": settings.kafka_bootstrap,
-        "log.connection.close": False,
-        # while Kafka is away a client tries, and logs, some times a second instead of twenty
-        "reconnect.backoff.ms": 250,
-        "reconnect.backoff.max.ms": 1000,
-    }
-    for part in filter(None, (part.strip() for part in settings.kafka_options.split(";"))):
-        name, separator, value = part.partition("=")
-        if not separator:
-            raise SettingError(f"KAFKA_OPTIONS is wrong: got {part!r}; allowed: name=value;name=value")
-        options[name.strip()] = value.strip()
-    return options
+log = structlog.get_logger()
 
 
-def producer_options(settings: KafkaSettings, delivery_timeout: float) -> dict[str, Any]:
-    """Options of an idempotent producer; an undelivered message fails after `delivery_timeout` seconds."""
-    return {
-        "enable.idempotence": True,
-        "acks": "all",
-        "compression.type": "lz4",
-        "linger.ms": 5,
-        "delivery.timeout.ms": int(delivery_timeout * 1000),
-        **client_options(settings),
-    }
-
-
-def consumer_options(settings: KafkaSettings, group: str) -> dict[str, Any]:
-    """Options of a consumer that commits by itself and starts at the oldest message it has not committed."""
-    return {
-        "group.id": group,
-        "group.protocol": "consumer",
-        "auto.offset.reset": "earliest",
-        "enable.auto.commit": False,
-        "enable.auto.offset.store": False,
-        "isolation.level": "read_committed",
-        "queued.max.messages.kbytes": 16_384,
-        "queued.min.messages": 10_000,
-        "fetch.wait.max.ms": 50,
-        **client_options(settings),
-    }
-
-
-def create_topics(bootstrap: str, partitions: int = 3, names: Iterable[str] = TOPICS) -> list[str]:
+def create_topics(settings: KafkaSettings, partitions: int = 3, names: Iterable[str] = TOPICS) -> list[str]:
     """Create the topics that are missing and return their names. Safe to repeat; existing ones stay as they are."""
-    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 3})
+    admin = AdminClient({"log_level": 3, **client_options(settings)})
     created = []
     # the broker's own clock stamps messages, so that `received_at` can be trusted whoever produced them
     config = {"message.timestamp.type": "LogAppendTime"}
@@ -82,7 +42,9 @@ def create_topics(bootstrap: str, partitions: int = 3, names: Iterable[str] = TO
             created.append(name)
         except KafkaException as error:
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                raise TopicError(f"topic {name} could not be created at {bootstrap}: {error.args[0].str()}") from error
+                raise TopicError(
+                    f"topic {name} could not be created at {settings.kafka_bootstrap}: {error.args[0].str()}"
+                ) from error
     return created
 
 
@@ -91,14 +53,20 @@ class TopicCheck:
 
     def __init__(self, settings: KafkaSettings, topic: str) -> None:
         self._topic = topic
-        self._admin = AdminClient(client_options(settings))
+        self._heard = LastFault()
+        options = client_options(settings)
+        options["error_cb"] = self._heard
+        self._admin = AdminClient(options)
 
     def fault(self) -> str:
         """Why the topic cannot be had, empty when it can. Takes `_READY_SECONDS` at most."""
         try:
             error = self._admin.list_topics(self._topic, _READY_SECONDS).topics[self._topic].error
         except KafkaException as exception:
-            return f"Kafka does not answer: {exception.args[0].str()}"
+            self._admin.poll(0)
+            return f"Kafka does not answer: {self._heard.text or exception.args[0].str()}"
+        self._admin.poll(0)
+        self._heard.clear()
         return f"topic {self._topic}: {error}" if error is not None else ""
 
 
@@ -113,8 +81,10 @@ class EventTopic:
         self.topic = topic
         self.waiting = 0
         self.max_waiting = max_waiting
+        self._heard = LastFault()
         self._options = producer_options(settings, delivery_timeout)
         self._options["queue.buffering.max.messages"] = max_waiting + 10_000
+        self._options["error_cb"] = self._heard
         self._producer: Producer | None = None
         self._polling: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
@@ -128,7 +98,8 @@ class EventTopic:
         """Wait up to `seconds` for what was sent to be acknowledged, then close."""
         if self._producer is None or self._polling is None:
             return
-        await asyncio.to_thread(self._producer.flush, seconds)
+        with suppress(KafkaException):  # a producer that broke at last; its messages are answered as not delivered
+            await asyncio.to_thread(self._producer.flush, seconds)
         self._polling.cancel()
         self._producer = None
 
@@ -149,6 +120,7 @@ class EventTopic:
                 self._producer.produce(self.topic, value, key, on_delivery=delivery.report(index))
             except (BufferError, KafkaException) as error:
                 delivery.settle(index, str(error))
+                self._serve()  # makes room, or puts another producer in place of a broken one
         self._wake.set()
         return await delivery.done
 
@@ -159,7 +131,10 @@ class EventTopic:
         try:
             metadata = await asyncio.to_thread(self._producer.list_topics, self.topic, _READY_SECONDS)
         except KafkaException as error:
-            raise TopicError(f"Kafka does not answer: {error.args[0].str()}") from error
+            self._serve()
+            raise TopicError(f"Kafka does not answer: {self._heard.text or error.args[0].str()}") from error
+        self._serve()
+        self._heard.clear()
         if metadata.topics[self.topic].error is not None:
             raise TopicError(f"topic {self.topic}: {metadata.topics[self.topic].error}")
 
@@ -168,8 +143,29 @@ class EventTopic:
             if not self.waiting:
                 self._wake.clear()
                 await self._wake.wait()
-            self._producer.poll(0)
+            self._serve()
             await asyncio.sleep(_POLL_SECONDS)
+
+    def _serve(self) -> None:
+        """Hand out what the producer has to tell: deliveries and faults."""
+        if self._producer is None:
+            return
+        try:
+            self._producer.poll(0)
+        except KafkaException as error:
+            self._renew(self._producer, str(error.args[0].str()))
+
+    def _renew(self, broken: Producer, reason: str) -> None:
+        """Put a new producer in place of one that Kafka has told never to send again (it had no right to, perhaps).
+
+        What it still held is answered as not delivered.
+        """
+        log.warning("producer replaced", topic=self.topic, reason=reason)
+        self._producer = Producer(self._options)
+        broken.purge()
+        for _ in range(3):  # a call that raises leaves answers to the next one
+            with suppress(KafkaException):
+                broken.flush(0.3)
 
 
 class _Delivery:
@@ -198,7 +194,10 @@ class _Delivery:
 
 
 def send_all(producer: Producer, topic: str, messages: Iterable[dict[str, Any]], seconds: float = 30.0) -> None:
-    """Send messages (keyword arguments of `produce`) and wait until the broker has them all, else `TopicError`."""
+    """Send messages (keyword arguments of `produce`) and wait until the broker has them all, else `TopicError`.
+
+    After an error the producer may be of no use any more; try again with another.
+    """
     failures: list[str] = []
 
     def note(error: KafkaError | None, message: Message) -> None:
@@ -206,11 +205,15 @@ def send_all(producer: Producer, topic: str, messages: Iterable[dict[str, Any]],
             failures.append(error.str())
 
     sent = itertools.count()
-    for message in messages:
-        producer.produce(topic, on_delivery=note, **message)
-        next(sent)
-        producer.poll(0)
-    left = producer.flush(seconds)
+    try:
+        for message in messages:
+            producer.produce(topic, on_delivery=note, **message)
+            next(sent)
+            producer.poll(0)
+        left = producer.flush(seconds)
+    except KafkaException as error:
+        # such a producer never sends again; Kafka has refused it the right to, as a rule
+        raise TopicError(f"{topic}: Kafka takes no messages from this producer: {error.args[0].str()}") from error
     if left or failures:
         raise TopicError(
             f"{topic}: {len(failures) + left} of {next(sent)} messages not acknowledged"

@@ -49,6 +49,10 @@ def users_url(settings: UsersSettings) -> str:
     """The users database's URL: USERS_URL, or one made up from PG_*."""
     if settings.users_url:
         return settings.users_url
+    # libpq's own default is not written out: a PGSSLMODE that asks for more stays in force
+    security = {"sslmode": settings.pg_sslmode} if settings.pg_sslmode != "prefer" else {}
+    if settings.pg_ca:
+        security["sslrootcert"] = settings.pg_ca
     return sa.URL.create(
         "postgresql+psycopg",
         username=settings.pg_user,
@@ -56,6 +60,7 @@ def users_url(settings: UsersSettings) -> str:
         host=settings.pg_host,
         port=settings.pg_port,
         database=settings.pg_db,
+        query=security,
     ).render_as_string(hide_password=False)
 
 

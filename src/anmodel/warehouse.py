@@ -16,6 +16,8 @@ from urllib3.exceptions import HTTPError
 
 from anmodel import schema
 from anmodel.errors import WarehouseError
+from anmodel.layouts import Layout, OneServer, found_layout
+from anmodel.migrations import INSERT_SETTINGS, engines_of_events, migrate
 from anmodel.settings import ClickHouseSettings
 
 EVENTS_SCHEMA = pa.schema(
@@ -37,6 +39,8 @@ EVENTS_SCHEMA = pa.schema(
 """Columns of `events_raw`: the event's nine, when it was received, and its place in the topic."""
 
 _CONNECT_SECONDS = 5
+# A replica that is away takes the rows when it is back: nobody waits for it longer than this.
+_SETTLE_SETTINGS = {"distributed_ddl_task_timeout": 60, "distributed_ddl_output_mode": "null_status_on_timeout"}
 
 log = structlog.get_logger()
 _FAULTS = (ClickHouseError, HTTPError, OSError)
@@ -48,6 +52,7 @@ class Warehouse:
     def __init__(self, client: Client, db: str) -> None:
         self.client = client
         self.db = db
+        self._layout: Layout | None = None
 
     @classmethod
     def connect(cls, settings: ClickHouseSettings, *, timeout: float = 300.0) -> Self:
@@ -67,6 +72,7 @@ class Warehouse:
                 connect_timeout=_CONNECT_SECONDS,
                 send_receive_timeout=int(timeout) or 1,
                 query_retries=0,
+                ca_cert=settings.clickhouse_ca or None,
             )
         except _FAULTS as error:
             raise WarehouseError(f"ClickHouse at {address} does not answer: {_brief(error)}") from error
@@ -74,46 +80,54 @@ class Warehouse:
 
     @classmethod
     def connect_persistently(
-        cls, settings: ClickHouseSettings, pause: Callable[[float], bool], *, timeout: float = 300.0
+        cls,
+        settings: ClickHouseSettings,
+        pause: Callable[[float], bool],
+        *,
+        timeout: float = 300.0,
+        tell: Callable[[str], None] = lambda reason: None,
     ) -> Self | None:
-        """Connect, trying again until the server answers; None once `pause(seconds)` says to stop."""
+        """Connect, trying again until the server answers; None once `pause(seconds)` says to stop.
+
+        `tell` hears why it must wait, each time it must.
+        """
         seconds = 0.2
         while True:
             try:
                 return cls.connect(settings, timeout=timeout)
             except WarehouseError as error:
                 log.warning("waiting for ClickHouse", error=str(error))
+                tell(str(error))
                 if pause(seconds):
                     return None
                 seconds = min(10.0, seconds * 2)
 
-    def migrate(self, *, events_ttl_days: int = 0) -> int:
-        """Bring the tables to the newest version and set the events' retention; returns the version. Safe to repeat."""
-        self.command(f"CREATE DATABASE IF NOT EXISTS {self.db}")
-        self.command(schema.SCHEMA_VERSIONS.format(db=self.db))
-        done = {row["version"] for row in self.query(f"SELECT version FROM {self.db}.schema_versions FINAL")}
-        for version, statements in enumerate(schema.VERSIONS, start=1):
-            if version in done:
-                continue
-            for statement in statements:
-                self.command(statement.format(db=self.db))
-            self.command(f"INSERT INTO {self.db}.schema_versions VALUES ({version}, now64(3, 'UTC'))")
-        self._set_retention(events_ttl_days)
-        return len(schema.VERSIONS)
+    def migrate(self, layout: Layout | None = None, *, events_ttl_days: int = 0) -> int:
+        """Bring the tables to the newest version and set the events' retention; returns the version. Safe to repeat.
 
-    def _set_retention(self, days: int) -> None:
-        """Give `events_raw` a TTL, or take it away; a table that has it so already is left alone."""
-        table = f"{self.db}.events_raw"
-        created = str(self.query(f"SHOW CREATE TABLE {table}")[0]["statement"])
-        if days and f"TTL toDateTime(ts) + toIntervalDay({days})" not in created:
-            self.command(f"ALTER TABLE {table} MODIFY TTL toDateTime(ts) + toIntervalDay({days})")
-        elif not days and "\nTTL " in created:
-            self.command(f"ALTER TABLE {table} REMOVE TTL")
+        `layout` None: on one server. Raises `ContractError` when the tables that are there lie otherwise. On a cluster
+        every server must answer.
+        """
+        return migrate(self, layout or OneServer(self.db), events_ttl_days)
 
-    def command(self, statement: str, settings: Mapping[str, Any] | None = None) -> None:
-        """Run a statement that answers nothing."""
+    def _found_layout(self) -> Layout:
+        """How the tables lie, looked up until they are there."""
+        if self._layout is None:
+            engines = engines_of_events(self, OneServer(self.db))
+            if not engines:
+                return OneServer(self.db)
+            self._layout = found_layout(self.db, engines[0])
+        return self._layout
+
+    def command(
+        self,
+        statement: str,
+        settings: Mapping[str, Any] | None = None,
+        parameters: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Run a statement whose answer says nothing."""
         try:
-            self.client.command(statement, settings=dict(settings or {}))
+            self.client.command(statement, parameters=dict(parameters or {}), settings=dict(settings or {}))
         except _FAULTS as error:
             raise WarehouseError(f"ClickHouse: {_brief(error)}") from error
 
@@ -131,7 +145,7 @@ class Warehouse:
         alone is not enough. `comment` names the statement for `end_statements`. When this raises, the rows may be in
         or not.
         """
-        settings: dict[str, Any] = {"max_partitions_per_insert_block": 0}
+        settings: dict[str, Any] = {"max_partitions_per_insert_block": 0, **INSERT_SETTINGS}
         if token is not None:
             settings["insert_deduplication_token"] = token
         if comment is not None:
@@ -142,12 +156,28 @@ class Warehouse:
             raise WarehouseError(f"ClickHouse did not confirm an insert: {_brief(error)}") from error
 
     def end_statements(self, comment: str) -> bool:
-        """Ask the engine to end the statements whose comment starts so; False once none runs."""
-        which = "startsWith(Settings['log_comment'], {comment:String})"
-        running = self.query(f"SELECT query_id FROM system.processes WHERE {which}", {"comment": comment})
+        """Ask the engine to end the statements whose comment starts so; False once none runs.
+
+        On a cluster: those of every server that answers.
+        """
+        which, values = "startsWith(Settings['log_comment'], {comment:String})", {"comment": comment}
+        layout = self._found_layout()
+        running = self.query(
+            f"SELECT query_id FROM {layout.everywhere('system.processes')} WHERE {which}"
+            " SETTINGS skip_unavailable_shards = 1",
+            values,
+        )
         if running:
-            self.query(f"KILL QUERY WHERE {which} ASYNC", {"comment": comment})
+            self.command(layout.kill(which), {"distributed_ddl_task_timeout": 0}, values)
         return bool(running)
+
+    def settle(self, table: schema.Table) -> None:
+        """Return when every replica that answers within a minute has the rows inserted so far; at once on one server.
+
+        For who must not be seen to be ready on a replica that lacks a part.
+        """
+        for statement in self._found_layout().settle(table):
+            self.command(statement, _SETTLE_SETTINGS)
 
     @contextmanager
     def stream(
@@ -171,6 +201,14 @@ class Warehouse:
     def ping(self) -> bool:
         """Whether the server answers now."""
         return bool(self.client.ping())
+
+    def fault(self) -> str:
+        """Why the server cannot be asked now (it is away, or does not know the password any more); empty if it can."""
+        try:
+            self.query("SELECT 1")
+        except WarehouseError as error:
+            return str(error)
+        return ""
 
     def close(self) -> None:
         """Close the connections."""

@@ -68,7 +68,7 @@ def gone(pid: int) -> bool:
 
 
 def living_guardian() -> psutil.Process:
-    """This process's guardian; `StopIteration` while there is none. A killed one stays a zombie until it is replaced."""
+    """This process's guardian; `StopIteration` while there is none. A killed one stays a zombie until replaced."""
     living = (child for child in psutil.Process().children() if not gone(child.pid))
     return next(child for child in living if "guard" in child.cmdline())
 

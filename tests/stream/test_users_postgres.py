@@ -13,7 +13,9 @@ import sqlalchemy as sa
 
 from anmodel.errors import UsersError
 from anmodel.laptop.kafka import free_port
+from anmodel.settings import UsersSettings
 from anmodel.users import UsersTable, users_arrow
+from certificates import Authority
 from eventually import eventually
 
 UID = "bdd640fb-0667-4ad1-9c80-317fa3b1799d"
@@ -34,8 +36,13 @@ def _account() -> str | None:
 
 
 @pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a Postgres of this module's own."""
+def authority() -> Authority:
+    return Authority()
+
+
+@pytest.fixture(scope="module")
+def postgres(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> Iterator[str]:
+    """The URL of a Postgres of this module's own; it speaks TLS too, with a certificate of `authority`."""
     server, initdb = _program("postgres"), _program("initdb")
     if server is None or initdb is None:
         pytest.skip("Postgres is not installed here (Debian: apt-get install postgresql)")
@@ -46,7 +53,10 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         made = [initdb, "-D", f"{folder}/data", "-U", "shop", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C"]
         subprocess.run(made, check=True, user=account, capture_output=True, cwd="/")
         port = free_port()
-        run = [server, "-D", f"{folder}/data", "-p", str(port), "-h", "127.0.0.1", "-k", "", "-F"]
+        for name, content in zip(("server.crt", "server.key"), authority.issue("postgres"), strict=True):
+            keep = ["sh", "-c", 'umask 077; cat > "$0"', f"{folder}/data/{name}"]
+            subprocess.run(keep, check=True, user=account, input=content.encode(), cwd="/")
+        run = [server, "-D", f"{folder}/data", "-p", str(port), "-h", "127.0.0.1", "-k", "", "-F", "-c", "ssl=on"]
         with (tmp_path_factory.mktemp("pg") / "log").open("w") as log:
             process = subprocess.Popen(run, user=account, stdout=log, stderr=log, cwd="/")
         url = f"postgresql://shop@127.0.0.1:{port}/postgres"
@@ -103,3 +113,22 @@ def test_the_originals_table_with_uuids_is_read_and_added_to(postgres: str) -> N
 def test_a_missing_schema_is_told(postgres: str) -> None:
     with pytest.raises(UsersError, match='schema "nowhere" does not exist'):
         UsersTable(postgres, "users", "nowhere").create()
+
+
+def test_a_server_is_trusted_by_the_authority_that_is_named(
+    postgres: str, authority: Authority, tmp_path: Path
+) -> None:
+    for name, each in (("ca.pem", authority), ("other.pem", Authority("other"))):
+        (tmp_path / name).write_text(each.certificate)
+    address = sa.make_url(postgres)
+    assert address.port is not None
+
+    def table(**security: str) -> UsersTable:
+        place = {"pg_host": "127.0.0.1", "pg_port": address.port, "pg_user": "shop", "users_table": "trusted"}
+        return UsersTable.of(UsersSettings.load(**place, **security))
+
+    trusting = table(pg_sslmode="verify-full", pg_ca=str(tmp_path / "ca.pem"))
+    trusting.create()
+    assert trusting.count() == 0
+    with pytest.raises(UsersError, match="certificate verify failed"):
+        table(pg_sslmode="verify-full", pg_ca=str(tmp_path / "other.pem")).count()

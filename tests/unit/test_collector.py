@@ -288,5 +288,5 @@ async def test_metrics_count_events_by_outcome_and_field(client: httpx.AsyncClie
 async def test_openapi_documents_collect_and_every_answer(client: httpx.AsyncClient) -> None:
     document = (await client.get("/openapi.json")).json()
     operation = document["paths"]["/collect"]["post"]
-    assert set(operation["responses"]) == {"201", "207", "408", "413", "415", "422", "503"}
+    assert set(operation["responses"]) == {"201", "207", "408", "413", "415", "422", "429", "503"}
     assert {"Event", "BatchAnswer", "EventAnswer", "ProblemAnswer"} <= set(document["components"]["schemas"])

@@ -18,3 +18,9 @@ it("an answer without words still has its status, and may pass when it is a 503"
   expect(error.message).toContain("503");
   expect(error.passing).toBe(true);
 });
+
+it("too many requests is told in the gateway's words, and may pass", () => {
+  const error = toApiError({ detail: "too many requests: more than 1000/minute from one address; wait 12 s" }, 429);
+  expect(error.message).toContain("wait 12 s");
+  expect(error.passing).toBe(true);
+});

@@ -11,6 +11,7 @@ import structlog
 from fastapi import FastAPI, Request, Response
 from prometheus_client import generate_latest
 from starlette.requests import ClientDisconnect
+from starlette.types import Scope
 
 from anmodel import __version__
 from anmodel.collector.answers import SCHEMAS, BatchAnswer, EventAnswer, batch_status, problem
@@ -18,6 +19,7 @@ from anmodel.collector.bodies import Body, event_id_of, split_body
 from anmodel.collector.metrics import CollectorMetrics
 from anmodel.errors import EventRefused, TopicError
 from anmodel.events import Event, decode_event
+from anmodel.rate import Limiter, RateLimited
 from anmodel.settings import CollectorSettings
 from anmodel.topic import EventTopic
 
@@ -41,6 +43,9 @@ def build_app(topic: EventTopic, settings: CollectorSettings) -> FastAPI:
     )
     metrics = CollectorMetrics()
     app.add_route("/collect", Collect(topic, settings, metrics).answer, methods=["POST"])
+    if settings.rate_limit:
+        limiter = Limiter(settings, metrics.registry)
+        app.add_middleware(RateLimited, limiter=limiter, applies=_is_collect, refuse=_too_many)
     _add_watching(app, topic, metrics)
     app.openapi = _documented(app)  # type: ignore[method-assign]
     return app
@@ -173,6 +178,14 @@ def _unavailable(content: bytes) -> Response:
     return Response(content, 503, {"Retry-After": RETRY_AFTER_SECONDS}, _JSON)
 
 
+def _too_many(reason: str, seconds: int) -> Response:
+    return Response(problem("client", reason), 429, {"Retry-After": str(seconds)}, _JSON)
+
+
+def _is_collect(scope: Scope) -> bool:
+    return bool(scope["path"] == "/collect" and scope["method"] == "POST")
+
+
 def _add_watching(app: FastAPI, topic: EventTopic, metrics: CollectorMetrics) -> None:
     """/health (the process lives), /ready (Kafka takes events), /metrics."""
 
@@ -224,7 +237,7 @@ def _answered(description: str, schema: str) -> dict[str, Any]:
 _COLLECT_OPERATION: dict[str, Any] = {
     "summary": "Take one event, an array of events, or NDJSON",
     "description": "Answers after Kafka has acknowledged. A single event is answered with an empty 201; a batch with"
-    " what became of each event. On 503 send the same events again with the same event_id: they count once.",
+    " what became of each event. On 429 and 503 send the same events again, with the same event_id: they count once.",
     "operationId": "collect",
     "requestBody": {
         "required": True,
@@ -247,6 +260,7 @@ _COLLECT_OPERATION: dict[str, Any] = {
         "413": _answered("Too large: an event, the body, or the number of events.", "ProblemAnswer"),
         "415": _answered("A compressed body.", "ProblemAnswer"),
         "422": _answered("Refused, with field and reason (for a batch: a BatchAnswer).", "ProblemAnswer"),
+        "429": _answered("Too many requests of this client; try again after Retry-After.", "ProblemAnswer"),
         "503": _answered("Kafka did not confirm; try again after Retry-After.", "ProblemAnswer"),
     },
 }

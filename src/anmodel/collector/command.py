@@ -1,5 +1,6 @@
 """`anmodel collector`."""
 
+from anmodel.rotation import end_when_rotated
 from anmodel.settings import CollectorSettings
 from anmodel.telemetry import configure_logging
 
@@ -13,6 +14,7 @@ def command() -> None:
 
     settings = CollectorSettings.load()
     configure_logging(settings)
+    end_when_rotated(settings)
     topic = EventTopic(
         settings,
         settings.kafka_topic,
@@ -25,5 +27,6 @@ def command() -> None:
         port=settings.collector_port,
         log_config=None,
         access_log=False,
+        forwarded_allow_ips=settings.trusted_proxies,
         timeout_graceful_shutdown=10,
     )

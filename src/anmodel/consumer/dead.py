@@ -6,9 +6,11 @@ from typing import Any
 
 from confluent_kafka import Producer
 
+from anmodel.brokers import producer_options
 from anmodel.consumer.blocks import Block, Refused
+from anmodel.errors import TopicError
 from anmodel.settings import KafkaSettings
-from anmodel.topic import producer_options, send_all
+from anmodel.topic import send_all
 
 STAGE = "consumer"
 _SECONDS = 20.0
@@ -19,12 +21,20 @@ class DeadLetters:
 
     def __init__(self, settings: KafkaSettings) -> None:
         self._topic = settings.kafka_dead_topic
-        self._producer = Producer(producer_options(settings, delivery_timeout=_SECONDS - 5))
+        self._options = producer_options(settings, delivery_timeout=_SECONDS - 5)
+        self._producer = Producer(self._options)
 
     def write(self, block: Block) -> None:
         """Return once the broker has every refused message of the block; raises `TopicError`. May repeat letters."""
-        if block.refused:
-            send_all(self._producer, self._topic, _letters(block), _SECONDS)
+        if not block.refused:
+            return
+        producer = self._producer
+        try:
+            send_all(producer, self._topic, _letters(block), _SECONDS)
+        except TopicError:
+            if producer is self._producer:
+                self._producer = Producer(self._options)
+            raise
 
 
 def _letters(block: Block) -> Iterable[dict[str, Any]]:

@@ -28,10 +28,14 @@ class Watch:
         self._registry = registry
         self._loop: ConsumerLoop | None = None
         self._kafka: Callable[[], str] = lambda: "not asked before ClickHouse has answered"
-        self._clickhouse: Callable[[], bool] = lambda: False
+        self._clickhouse: Callable[[], str] = lambda: "not asked yet"
 
-    def follow(self, loop: ConsumerLoop, kafka: Callable[[], str], clickhouse: Callable[[], bool]) -> None:
-        """From now on tell of `loop`; `kafka` says what is wrong with the topic, `clickhouse` whether it answers."""
+    def wait_for_clickhouse(self, reason: str) -> None:
+        """Tell why ClickHouse cannot be had, until there is a loop to follow."""
+        self._clickhouse = lambda: reason
+
+    def follow(self, loop: ConsumerLoop, kafka: Callable[[], str], clickhouse: Callable[[], str]) -> None:
+        """From now on tell of `loop`; `kafka` and `clickhouse` say what is wrong with them, or nothing."""
         self._kafka = kafka
         self._clickhouse = clickhouse
         self._loop = loop
@@ -64,7 +68,7 @@ class Watch:
     def _ready(self) -> Answer:
         faults = {
             "kafka": (self._loop.group_fault() if self._loop else "") or self._kafka(),
-            "clickhouse": "" if self._clickhouse() else "does not answer",
+            "clickhouse": self._clickhouse(),
         }
         missing = [{"part": part, "reason": reason} for part, reason in faults.items() if reason]
         status = "unavailable" if missing else "ready"

@@ -9,20 +9,29 @@ from fastapi import FastAPI, Request, Response
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.routing import APIRoute
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, ProcessCollector, generate_latest
+from starlette.types import Scope
 
 from anmodel import __version__
 from anmodel.gateway import predict_routes, problems, status_routes, users_routes
 from anmodel.gateway.edge import BodyLimit, Observed
 from anmodel.gateway.parts import Parts
+from anmodel.rate import Limiter, RateLimited
+from anmodel.settings import RateSettings
 
 QUERIES_AT_ONCE = 8
 """Routes that ask a database run on so many threads: as many as the ClickHouse client keeps connections."""
 
+UNLIMITED = frozenset({"/health", "/ready", "/metrics"})
+"""What watches the gateway asks as often as it likes."""
+
 OpenParts = Callable[[], AbstractAsyncContextManager[Parts]]
 
 
-def create_app(open_parts: OpenParts, cors_origins: Sequence[str] = ()) -> FastAPI:
-    """The application over the parts that `open_parts` opens. `cors_origins` may call it from a browser."""
+def create_app(open_parts: OpenParts, cors_origins: Sequence[str] = (), rates: RateSettings | None = None) -> FastAPI:
+    """The application over the parts that `open_parts` opens. `cors_origins` may call it from a browser.
+
+    `rates` bounds how often one client may ask for anything but `UNLIMITED`; None sets no bound.
+    """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -48,6 +57,9 @@ def create_app(open_parts: OpenParts, cors_origins: Sequence[str] = ()) -> FastA
     problems.install(app)
     # The last added is the outermost: a browser may read refusals and crashes too.
     app.add_middleware(BodyLimit)
+    if rates is not None:
+        limiter = Limiter(rates, app.state.metrics)
+        app.add_middleware(RateLimited, limiter=limiter, applies=_is_limited, refuse=problems.too_many)
     app.add_middleware(Observed, registry=app.state.metrics)
     app.add_middleware(
         CORSMiddleware,
@@ -57,6 +69,10 @@ def create_app(open_parts: OpenParts, cors_origins: Sequence[str] = ()) -> FastA
         expose_headers=["Retry-After"],
     )
     return app
+
+
+def _is_limited(scope: Scope) -> bool:
+    return scope["path"] not in UNLIMITED
 
 
 def openapi_document() -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from anmodel.errors import InputError
+from anmodel.rotation import end_when_rotated
 from anmodel.settings import GatewaySettings
 from anmodel.telemetry import configure_logging
 
@@ -27,6 +28,7 @@ def command(
         return
     settings = GatewaySettings.load()
     configure_logging(settings)
+    end_when_rotated(settings)
     serve(settings)
 
 
@@ -49,13 +51,14 @@ def serve(settings: GatewaySettings) -> None:
     from anmodel.gateway.app import create_app
 
     origins = [origin.strip() for origin in settings.cors_origins.split(",") if origin.strip()]
-    app = create_app(lambda: open_parts(settings), origins)
+    app = create_app(lambda: open_parts(settings), origins, settings if settings.rate_limit else None)
     uvicorn.run(
         app,
         host=settings.gateway_host,
         port=settings.gateway_port,
         log_config=None,
         access_log=False,
+        forwarded_allow_ips=settings.trusted_proxies,
         server_header=False,
         timeout_graceful_shutdown=5,
     )

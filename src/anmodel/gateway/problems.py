@@ -21,7 +21,11 @@ _TOLD = (InputError, NotReadyError, PredictorFailed)
 
 log = structlog.get_logger()
 
+TOO_MANY: dict[int | str, dict[str, Any]] = {
+    429: {"model": Problem, "description": "Too many requests of this client; Retry-After says when to try again"},
+}
 REFUSALS: dict[int | str, dict[str, Any]] = {
+    **TOO_MANY,
     422: {"model": Problem, "description": "A parameter is wrong"},
     503: {"model": Problem, "description": "A part that is needed does not answer; Retry-After says when to try again"},
 }
@@ -46,6 +50,13 @@ def problem(status: int, detail: str, more: Mapping[str, Any] | None = None) -> 
     headers = {"Retry-After": str(RETRY_SECONDS)} if status == 503 else None
     content = {"detail": detail.encode("utf-8", "replace").decode(), **(more or {})}
     return JSONResponse(content, status, headers)
+
+
+def too_many(reason: str, seconds: int) -> JSONResponse:
+    """The refusal of a client that asks too often."""
+    answer = problem(429, reason)
+    answer.headers["Retry-After"] = str(seconds)
+    return answer
 
 
 def install(app: FastAPI) -> None:

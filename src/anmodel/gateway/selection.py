@@ -124,7 +124,7 @@ def page_sql(db: str, selection: Selection) -> tuple[str, dict[str, Any]]:
         values["limit"] = selection.limit
         slice_ = "LIMIT {limit:UInt64} OFFSET {offset:UInt64}"
     chosen = f"SELECT user_id {scope} ORDER BY {order} {slice_}"
-    return f"SELECT {columns} {scope} AND user_id IN ({chosen}) ORDER BY {order}", values
+    return f"SELECT {columns} {scope} AND user_id GLOBAL IN ({chosen}) ORDER BY {order}", values
 
 
 def count_sql(db: str, selection: Selection) -> tuple[str, dict[str, Any]]:

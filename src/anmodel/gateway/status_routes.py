@@ -6,7 +6,7 @@ from anmodel.errors import AnModelError, NotReadyError
 from anmodel.gateway import readiness
 from anmodel.gateway.answers import Health, ModelInfo, Problem, Readiness, ServiceDetail, Services
 from anmodel.gateway.parts import GivenParts, Parts
-from anmodel.gateway.problems import REFUSALS, RETRY_SECONDS, NotFound
+from anmodel.gateway.problems import REFUSALS, RETRY_SECONDS, TOO_MANY, NotFound
 
 router = APIRouter()
 
@@ -34,7 +34,7 @@ async def ready(parts: GivenParts, response: Response) -> Readiness:
     return found
 
 
-@router.get("/services", tags=["models"])
+@router.get("/services", tags=["models"], responses=TOO_MANY)
 async def services(parts: GivenParts) -> Services:
     """The served models and their state."""
     try:

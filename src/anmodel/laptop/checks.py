@@ -66,7 +66,7 @@ def _positions(settings: ConsumerSettings, topic: str) -> list[tuple[int, int]]:
     """(end, committed) of every partition."""
     from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-    from anmodel.topic import client_options
+    from anmodel.brokers import client_options
 
     consumer = Consumer({**client_options(settings), "group.id": settings.consumer_group})
     try:

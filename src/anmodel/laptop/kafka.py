@@ -135,8 +135,9 @@ class KafkaNode:
         return path
 
     def _format(self, data: Path) -> None:
+        # one id in 64 begins with a dash, which as a word of its own would be taken for an option
         cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        tool = [*self._java("-Xmx128m"), "kafka.tools.StorageTool", "format", "--cluster-id", cluster]
+        tool = [*self._java("-Xmx128m"), "kafka.tools.StorageTool", "format", f"--cluster-id={cluster}"]
         done = subprocess.run(
             [*tool, "--config", str(data.with_name("server.properties"))], capture_output=True, text=True, check=False
         )

@@ -78,9 +78,10 @@ def _kafka(node: KafkaNode) -> Part:
 
 
 def _create_topics(bootstrap: str) -> None:
+    from anmodel.settings import KafkaSettings
     from anmodel.topic import create_topics
 
-    create_topics(bootstrap)
+    create_topics(KafkaSettings.load(kafka_bootstrap=bootstrap))
     # its client is part of a reference cycle; left to itself it would complain of every later restart of Kafka
     gc.collect()
 

@@ -1,5 +1,6 @@
 """`anmodel marketapp`: serve the built console."""
 
+from anmodel.rotation import end_when_rotated
 from anmodel.settings import MarketAppSettings
 from anmodel.telemetry import configure_logging
 
@@ -12,6 +13,7 @@ def command() -> None:
 
     settings = MarketAppSettings.load()
     configure_logging(settings)
+    end_when_rotated(settings)
     app = console_app(settings.marketapp_dist, settings.vite_api_base)
     uvicorn.run(
         app,

@@ -74,7 +74,7 @@ def _joined(warehouse: Warehouse, run: FinishedRun) -> pa.Table:
         "horizon": run.horizon_days,
     }
     sql = f"""
-        SELECT purchase_proba, user_id IN (
+        SELECT purchase_proba, user_id GLOBAL IN (
             SELECT user_id FROM {warehouse.db}.events_raw
             WHERE event_type = 'purchase' AND ts >= {{time:DateTime64(3, 'UTC')}}
               AND ts < {{time:DateTime64(3, 'UTC')}} + toIntervalDay({{horizon:UInt16}})

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from anmodel.rotation import end_when_rotated
 from anmodel.settings import PredictorSettings
 from anmodel.telemetry import configure_logging
 
@@ -13,6 +14,7 @@ def command() -> None:
     """Serve the registry's champion by KServe's protocols v1 and v2 until SIGTERM or Ctrl-C."""
     settings = PredictorSettings.load()
     configure_logging(settings)
+    end_when_rotated(settings)
     serve(settings)
 
 

@@ -12,6 +12,7 @@ from anmodel.errors import NotReadyError
 from anmodel.model import ContextAwareModel
 from anmodel.progress import ProgressLine
 from anmodel.registry import LoadedModel, Registry
+from anmodel.schema import FORECASTS
 from anmodel.score.rows import Array, forecast_table, percentiles
 from anmodel.snapshots.daily import DailySnapshot
 from anmodel.warehouse import Warehouse
@@ -43,6 +44,7 @@ def score(snapshot: DailySnapshot, registry: Registry, warehouse: Warehouse, *, 
             warehouse.insert_arrow("forecasts", table)
             done += block.num_rows
             progress.show(done)
+    warehouse.settle(FORECASTS)
     finished = {**run, "users": done}
     warehouse.insert_arrow("forecast_runs", pa.Table.from_pylist([finished], schema=RUNS_SCHEMA))
     log.info("forecasts finished", users=done, explained=int(explained.sum()), version=loaded.version.version)
