@@ -1,0 +1,31 @@
+"""Tests of the chart need helm; those of shapes need kubeconform and schemas too. Without them they are skipped."""
+
+import os
+from pathlib import Path
+
+import pytest
+from rendered import COMBINATIONS, Rendered, missing, render
+
+
+@pytest.fixture(scope="session")
+def helm_there() -> None:
+    """Skips without helm."""
+    if reason := missing("helm"):
+        pytest.skip(reason)
+
+
+@pytest.fixture(scope="session", params=COMBINATIONS)
+def rendered(request: pytest.FixtureRequest, helm_there: None) -> Rendered:
+    """Every documented combination of values in turn."""
+    return render(request.param)
+
+
+@pytest.fixture(scope="session")
+def schemas() -> Path:
+    """The folder of schemas that ANMODEL_SCHEMAS names; skips without it or kubeconform."""
+    if reason := missing("kubeconform"):
+        pytest.skip(reason)
+    folder = os.environ.get("ANMODEL_SCHEMAS", "")
+    if not folder:
+        pytest.skip("ANMODEL_SCHEMAS names no folder of schemas")
+    return Path(folder)

@@ -1,0 +1,167 @@
+"""Who may speak to whom: the rendered policies against the picture."""
+
+import ipaddress
+from typing import Any
+
+import pytest
+from rendered import Object, Rendered, render, stage_of
+
+Flow = tuple[str, str, int]
+"""Who, to whom, at which port."""
+
+STAGES = ("collector", "consumer", "gateway", "marketapp", "migrate", "generator", "test")
+
+# the picture of one release: an edge, Kafka, ClickHouse, Postgres, a predictor
+PICTURE: set[Flow] = {
+    ("edge", "collector", 8001),
+    ("edge", "gateway", 8000),
+    ("edge", "marketapp", 5173),
+    ("test", "collector", 8001),
+    ("test", "gateway", 8000),
+    ("test", "marketapp", 5173),
+    ("collector", "kafka", 9092),
+    ("consumer", "kafka", 9092),
+    ("consumer", "clickhouse", 8123),
+    ("gateway", "clickhouse", 8123),
+    ("gateway", "postgres", 5432),
+    ("gateway", "predictor", 8080),
+    ("migrate", "clickhouse", 8123),
+}
+GENERATOR: set[Flow] = {("generator", "collector", 8001), ("generator", "postgres", 5432)}
+LIMITS: set[Flow] = {("collector", "valkey", 6379), ("gateway", "valkey", 6379)}
+WATCHING: set[Flow] = {
+    ("monitoring", "collector", 8001),
+    ("monitoring", "consumer", 8002),
+    ("monitoring", "gateway", 8000),
+}
+EDGE = {flow for flow in PICTURE if flow[0] == "edge"}
+
+PARTIES: dict[str, Object] = {
+    "kafka": {"podSelector": {"matchLabels": {"strimzi.io/name": "anmodel-kafka"}}},
+    "clickhouse": {"podSelector": {"matchLabels": {"clickhouse.altinity.com/chi": "anmodel"}}},
+    "postgres": {"podSelector": {"matchLabels": {"cnpg.io/cluster": "anmodel-pg"}}},
+    "valkey": {"podSelector": {"matchLabels": {"app.kubernetes.io/name": "valkey"}}},
+    "predictor": {"podSelector": {"matchLabels": {"serving.kserve.io/inferenceservice": "context-aware"}}},
+    "edge": {
+        "podSelector": {"matchLabels": {"app.kubernetes.io/name": "envoy"}},
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "envoy-gateway-system"}},
+    },
+    "monitoring": {
+        "podSelector": {"matchLabels": {}},
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}},
+    },
+}
+
+PICTURES: dict[str, set[Flow]] = {
+    "kind": PICTURE,
+    "production": PICTURE | LIMITS | WATCHING,
+    "kind with everything": PICTURE | GENERATOR | LIMITS | WATCHING,
+    "no edge": PICTURE - EDGE,
+    "plain Kafka": PICTURE - EDGE,
+}
+
+
+def party_of(peer: Object) -> str:
+    """The party's name; a peer that nobody knows is named by what it says."""
+    labels = peer.get("podSelector", {}).get("matchLabels", {})
+    if "namespaceSelector" not in peer and labels.get("app.kubernetes.io/instance") == "anmodel":
+        return str(labels["app.kubernetes.io/component"])
+    return next((name for name, known in PARTIES.items() if known == peer), repr(peer))
+
+
+def flows(rendered: Rendered) -> set[Flow]:
+    """What the stages' policies let through; what a stage is allowed to send to another must be allowed there too."""
+    incoming: set[Flow] = set()
+    outgoing: set[Flow] = set()
+    for policy in rendered.kind("NetworkPolicy"):
+        stage = policy["spec"]["podSelector"]["matchLabels"].get("app.kubernetes.io/component")
+        if stage is None:
+            continue
+        for rule in policy["spec"].get("ingress", []):
+            incoming |= {(party_of(peer), stage, port["port"]) for peer in rule["from"] for port in rule["ports"]}
+        for rule in policy["spec"].get("egress", []):
+            outgoing |= {(stage, party_of(peer), port["port"]) for peer in rule["to"] for port in rule["ports"]}
+    ours = {flow for flow in outgoing if flow[1] in STAGES}
+    assert ours == {flow for flow in incoming if flow[0] in STAGES}, "allowed at one end only"
+    return incoming | outgoing
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_exactly_the_pictures_roads_are_open(name: str, helm_there: None) -> None:
+    assert flows(render(name)) == PICTURES[name]
+
+
+def test_every_pod_is_under_a_policy_that_closes_all_roads_in_and_out(rendered: Rendered) -> None:
+    policies = rendered.kind("NetworkPolicy")
+    if rendered.name == "no policies, no migration":
+        assert policies == []
+        return
+    closing = [policy["spec"] for policy in policies if "ingress" not in policy["spec"] and _is_for_all(policy)]
+    assert closing
+    (spec,) = closing
+    assert spec["policyTypes"] == ["Ingress", "Egress"]
+    for name, pod in rendered.pods():
+        labels = pod["metadata"]["labels"].items()
+        assert spec["podSelector"]["matchLabels"].items() <= labels, f"{name} is under no policy"
+    # the one road it opens: names
+    (rule,) = spec["egress"]
+    assert {(port["protocol"], port["port"]) for port in rule["ports"]} == {("UDP", 53), ("TCP", 53)}
+    assert rule["to"][0]["podSelector"] == {"matchLabels": {"k8s-app": "kube-dns"}}
+
+
+def _is_for_all(policy: Object) -> bool:
+    return "app.kubernetes.io/component" not in policy["spec"]["podSelector"]["matchLabels"]
+
+
+def test_every_stage_that_runs_has_a_policy_of_its_own_and_no_other_has(rendered: Rendered) -> None:
+    if rendered.name == "no policies, no migration":
+        return
+    stages = {stage_of(pod) for _, pod in rendered.pods()}
+    chosen = [policy["spec"] for policy in rendered.kind("NetworkPolicy") if not _is_for_all(policy)]
+    assert sorted(spec["podSelector"]["matchLabels"]["app.kubernetes.io/component"] for spec in chosen) == sorted(
+        stages
+    )
+    for spec in chosen:
+        assert spec["policyTypes"] == ["Ingress", "Egress"]
+
+
+def test_no_rule_is_open_to_everybody(rendered: Rendered) -> None:
+    for policy in rendered.kind("NetworkPolicy"):
+        for rule in [*policy["spec"].get("ingress", []), *policy["spec"].get("egress", [])]:
+            peers = rule.get("from", rule.get("to"))
+            assert peers, "a rule without peers is open to all"
+            assert rule["ports"]
+            for peer in peers:
+                assert peer not in (
+                    {"podSelector": {}},
+                    {"podSelector": {"matchLabels": {}}},
+                    {"namespaceSelector": {}},
+                )
+                if "ipBlock" in peer:
+                    assert ipaddress.ip_network(peer["ipBlock"]["cidr"]).prefixlen > 0
+
+
+def _to(stage: str, rendered: Rendered) -> list[Any]:
+    spec = rendered.one("NetworkPolicy", f"anmodel-{stage}")["spec"]
+    return [(rule["to"], [port["port"] for port in rule["ports"]]) for rule in spec["egress"]]
+
+
+def test_parties_outside_the_cluster_are_known_by_their_addresses(helm_there: None) -> None:
+    own = render("bring-your-own")
+    kafka = ([{"ipBlock": {"cidr": "203.0.113.0/27"}}], [9094])
+    clickhouse = ([{"ipBlock": {"cidr": "203.0.113.40/32"}}], [8443])
+    assert _to("consumer", own) == [kafka, clickhouse]
+    assert _to("migrate", own) == [clickhouse]
+    assert _to("gateway", own)[-1] == ([{"ipBlock": {"cidr": "203.0.113.60/32"}}], [6380])
+    assert not [flow for flow in flows(own) if "inferenceservice" in flow[1]], "there is no predictor to speak to"
+
+
+def test_the_test_platforms_databases_in_another_namespace_are_reached_there(helm_there: None) -> None:
+    ((peers, ports),) = [rule for rule in _to("gateway", render("test")) if 5432 in rule[1]]
+    assert ports == [5432]
+    assert peers == [
+        {
+            "podSelector": {"matchLabels": {"app": "postgres"}},
+            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "databases"}},
+        }
+    ]
