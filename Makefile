@@ -8,7 +8,7 @@ PYTEST ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test unit check format docs lock clean
+.PHONY: help demo up test unit cluster-test check format docs lock images preflight cluster platform clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -25,15 +25,21 @@ test: $(VENV)/dev.done ## Every test that needs no cluster
 unit: $(VENV)/dev.done ## The unit tests alone: no network, no Java
 	@$(BIN)/pytest tests/unit $(PYTEST)
 
+cluster-test: $(VENV)/dev.done ## Images, chart and platform on the cluster that KUBECONFIG names (docs/cluster-tests.md)
+	@PYTHONPATH=tests/cluster $(BIN)/pytest $(addprefix tests/cluster/test_,$(addsuffix .py,$(CLUSTER_TESTS))) $(PYTEST)
+CLUSTER_TESTS ?= images road policies limits kills releases rotation
+
 check: $(VENV)/dev.done ## Format, lint, types, import rules
-	@$(BIN)/ruff format --check src tests
-	@$(BIN)/ruff check src tests
+	@$(BIN)/ruff format --check src tests k8s
+	@$(BIN)/ruff check src tests k8s
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/hadolint images/*.Dockerfile tests/cluster/images/*.Dockerfile
+	@$(BIN)/shellcheck $$(grep -rlIE '^#!.*[/ ](ba)?sh$$' .ci images k8s tests)
 
 format: $(VENV)/dev.done ## Format the code and mend what can be mended
-	@$(BIN)/ruff check --fix --quiet src tests || true
-	@$(BIN)/ruff format src tests
+	@$(BIN)/ruff check --fix --quiet src tests k8s || true
+	@$(BIN)/ruff format src tests k8s
 
 docs: $(VENV)/dev.done ## Make the pages that come from the code
 	@$(BIN)/python docs/render.py
@@ -41,7 +47,32 @@ docs: $(VENV)/dev.done ## Make the pages that come from the code
 lock: $(VENV)/dev.done ## Lock the environments anew from pyproject.toml
 	@$(BIN)/uv pip compile pyproject.toml --extra laptop $(LOCK) -o requirements/laptop.txt
 	@$(BIN)/uv pip compile pyproject.toml --extra laptop --group dev $(LOCK) -c requirements/laptop.txt -o requirements/dev.txt
+	@for stage in $(filter-out mlflow airflow,$(IMAGES)); do \
+	  $(BIN)/uv pip compile pyproject.toml --extra $$stage $(LOCK) -c requirements/laptop.txt -o requirements/$$stage.txt || exit 1; done
+	@for group in console mlflow; do \
+	  $(BIN)/uv pip compile --group $$group $(LOCK) -c requirements/laptop.txt -o requirements/$$group.txt || exit 1; done
+	@$(BIN)/uv pip compile --group airflow $(LOCK) -o requirements/airflow.txt
 LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
+
+IMAGES := collector consumer migrate generator export trends snapshot train register score monitor predictor gateway marketapp mlflow airflow
+STAGES ?= $(IMAGES)
+export BASE_IMAGE IMAGE_REGISTRY IMAGE_TAG DOCKER
+
+images: ## Build the images. STAGES="collector consumer" builds some; BASE_IMAGE, IMAGE_REGISTRY, IMAGE_TAG (docs/images.md)
+	@images/build $(STAGES)
+
+preflight: ## Look whether this machine can run the platform. OVERLAY=kind (the default), production or test
+	@$(PYTHON) k8s/platform.py preflight --overlay $(OVERLAY)
+
+cluster: ## A kind cluster with a registry, on this machine (needs docker, kind and ctlptl)
+	@$(PYTHON) k8s/platform.py preflight --overlay kind
+	@ctlptl apply -f k8s/kind/cluster.yaml
+
+platform: ## What AnModel runs on, on a cluster, in order. OVERLAY=kind; WITH="monitoring keda" adds optional parts; DRY_RUN=1
+	@$(PYTHON) k8s/platform.py up --overlay $(OVERLAY) $(addprefix --with ,$(WITH)) $(if $(DRY_RUN),--dry-run)
+OVERLAY ?= kind
+WITH    ?=
+DRY_RUN ?=
 
 clean: ## Remove what was built or installed here; data in .anmodel stays (remove it by hand)
 	@rm -rf $(VENV) MarketApp/node_modules MarketApp/dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,6 +1,7 @@
 """Certificates for tests."""
 
 import ipaddress
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
@@ -19,11 +20,12 @@ class Authority:
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         self.certificate = _pem(builder.sign(self._key, hashes.SHA256()))
 
-    def issue(self, name: str, password: bytes | None = None) -> tuple[str, str]:
-        """Certificate and key (PEM) of one who answers on loopback or calls itself `name`."""
+    def issue(self, name: str, password: bytes | None = None, hosts: Iterable[str] = ()) -> tuple[str, str]:
+        """Certificate and key (PEM) of one who answers on loopback or as one of `hosts`, or calls itself `name`."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+        loopback = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+        names = [loopback, *map(x509.DNSName, ["localhost", *hosts])]
         builder = _builder(subject, self._name, key.public_key())
         builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         encryption = serialization.BestAvailableEncryption(password) if password else serialization.NoEncryption()
@@ -35,7 +37,7 @@ def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicK
     now = datetime.now(UTC)
     builder = x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(key)
     builder = builder.serial_number(x509.random_serial_number())
-    return builder.not_valid_before(now - timedelta(minutes=5)).not_valid_after(now + timedelta(days=1))
+    return builder.not_valid_before(now - timedelta(minutes=5)).not_valid_after(now + timedelta(days=30))
 
 
 def _pem(certificate: x509.Certificate) -> str:

@@ -1,5 +1,6 @@
 """docs/stages.md says which forms each stage has; the tree must agree."""
 
+import re
 from pathlib import Path
 
 from anmodel.cli import COMMANDS
@@ -43,6 +44,22 @@ def test_every_part_of_the_laptop_is_a_stage_of_the_table() -> None:
 
 def test_every_step_of_the_forecast_is_a_stage_of_the_table() -> None:
     assert set(NAMES) == having("step of `anmodel forecast`")
+
+
+def test_every_stage_of_the_tiltfile_is_a_stage_of_the_table() -> None:
+    """tests/charts executes the Tiltfile; here its calls are enough."""
+    calls = re.findall(r"^stage\('(\w+)'", (ROOT / "Tiltfile").read_text(), re.MULTILINE)
+    assert len(calls) == len(set(calls))
+    assert set(calls) == having("Tilt resource")
+
+
+def test_every_template_of_a_workload_is_a_stage_of_the_table() -> None:
+    """Other templates are named by what they hold; tests/charts renders them all."""
+    templates = {path.stem for path in (ROOT / "charts/anmodel/templates").glob("*.yaml")}
+    assert templates & set(table()) == having("chart template")
+    for stage in having("chart template"):
+        text = (ROOT / f"charts/anmodel/templates/{stage}.yaml").read_text()
+        assert f'"stage" "{stage}"' in text, f"{stage}.yaml is of another stage"
 
 
 def test_readme_shows_the_same_stages() -> None:

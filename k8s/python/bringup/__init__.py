@@ -1,0 +1,1 @@
+"""Brings up the platform that k8s/platform.toml describes. Standard library only."""
