@@ -7,22 +7,12 @@ from anmodel.cli import COMMANDS
 from anmodel.laptop.forecast import NAMES
 from anmodel.laptop.parts import laptop_parts
 from anmodel.settings import LaptopSettings
+from stage_table import having, table
 
 ROOT = Path(__file__).parents[2]
 LAPTOP_COMMANDS = {"up", "status", "logs", "doctor", "demo", "forecast", "users"}
 LAPTOP_PARTS = {"kafka", "clickhouse", "mlflow", "marketapp-build"}
 NO_STAGES = {"laptop"}
-
-
-def table() -> dict[str, dict[str, bool]]:
-    lines = [line for line in (ROOT / "docs/stages.md").read_text().splitlines() if line.startswith("|")]
-    head, _, *rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in lines)
-    forms = head[2:]
-    return {row[0]: dict(zip(forms, (cell == "yes" for cell in row[2:]), strict=True)) for row in rows}
-
-
-def having(form: str) -> set[str]:
-    return {stage for stage, forms in table().items() if forms[form]}
 
 
 def test_every_package_is_a_stage_of_the_table() -> None:
