@@ -43,6 +43,7 @@ format: $(VENV)/dev.done ## Format the code and mend what can be mended
 
 docs: $(VENV)/dev.done ## Make the pages that come from the code
 	@$(BIN)/python docs/render.py
+	@$(BIN)/python docs/render_chart.py
 
 lock: $(VENV)/dev.done ## Lock the environments anew from pyproject.toml
 	@$(BIN)/uv pip compile pyproject.toml --extra laptop $(LOCK) -o requirements/laptop.txt

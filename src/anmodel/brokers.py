@@ -7,6 +7,11 @@ from confluent_kafka import KafkaError
 from anmodel.errors import SettingError
 from anmodel.settings import KafkaSettings
 
+PROMISED = frozenset(
+    {"acks", "enable.auto.commit", "enable.auto.offset.store", "enable.idempotence", "group.id", "isolation.level"}
+)
+"""Options on which rests that nothing accepted is lost or counted twice: KAFKA_OPTIONS may not name them."""
+
 
 def client_options(settings: KafkaSettings) -> dict[str, Any]:
     """librdkafka's options shared by every client; raises `SettingError` for a malformed KAFKA_OPTIONS."""
@@ -85,6 +90,11 @@ def _given(text: str) -> dict[str, str]:
     options = {}
     for place, part in enumerate(text.split(";"), 1):
         name, separator, value = part.strip().partition("=")
+        if name.strip() in PROMISED:
+            raise SettingError(
+                f"KAFKA_OPTIONS is wrong: part {place} sets {name.strip()}, on which rests that no event is lost or "
+                "counted twice; allowed: any other option of librdkafka"
+            )
         if separator:
             options[name.strip()] = value.strip()
         elif name:

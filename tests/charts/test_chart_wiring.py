@@ -171,11 +171,15 @@ def test_a_rate_limit_brings_its_counter_and_whom_to_believe(helm_there: None) -
 
 
 def test_the_generated_password_is_told_to_clickhouse_by_its_hash(helm_there: None) -> None:
-    data = render("defaults").one("Secret", "anmodel-clickhouse")["data"]
+    secret = render("defaults").one("Secret", "anmodel-clickhouse")
+    data = secret["data"]
     password = base64.b64decode(data["password"])
     assert len(password) >= 32
     assert base64.b64decode(data["password_sha256_hex"]).decode() == hashlib.sha256(password).hexdigest()
     assert not render("kind").kind("Secret")
+    # what is a hook is no part of a revision, so a rollback cannot bring an old password back
+    assert secret["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade"
+    assert secret["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
 
 
 def test_the_script_of_helm_test_reaches_the_pod_whole(rendered: Rendered) -> None:

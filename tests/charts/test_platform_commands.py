@@ -2,6 +2,7 @@
 
 import json
 import socket
+import subprocess
 import sys
 import threading
 from typing import Any
@@ -91,10 +92,11 @@ def test_our_own_images_are_built_and_loaded_on_kind() -> None:
         **THERE,
         **{"kubectl --context=kind-anmodel -n": {"data": {"uri": ""}}, "kubectl kustomize": manifests},
     )
-    build, load, apply, wait = runner.ran
+    build, load, apply, renew, wait = runner.ran
     assert build.endswith("images STAGES=mlflow IMAGE_TAG=1.2.3")
     assert load == "kind load docker-image anmodel/mlflow:1.2.3 --name=anmodel"
     assert runner.given[apply] == "        image: anmodel/mlflow:1.2.3\n"
+    assert renew.startswith("kubectl --context=kind-anmodel -n anmodel patch deployment/mlflow --type=merge")
     assert wait.startswith("kubectl --context=kind-anmodel rollout status -n anmodel deployment/mlflow --timeout=")
 
 
@@ -113,6 +115,24 @@ def test_our_own_images_come_from_the_registry_that_is_named() -> None:
         "        image: registry.test/shop/anmodel/airflow:7\n"
         "        image: other/anmodel/x:1\n"
     )
+
+
+def test_a_helm_that_was_killed_is_told_with_the_way_out() -> None:
+    said = "!Error: UPGRADE FAILED: another operation (install/upgrade/rollback) is in progress"
+    runner = Notes({**THERE, "helm --kube-context=kind-anmodel upgrade": said})
+    with pytest.raises(PlatformError, match="helm rollback cnpg -n cnpg-system"):
+        target(runner).apply(overlay("kind").part("cnpg"))
+
+
+def test_data_goes_only_where_the_cluster_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["down", "--overlay", "production", "--delete-data"]) == 1
+    assert "--context" in capsys.readouterr().err
+
+
+def test_a_reader_who_has_seen_enough_is_no_fault() -> None:
+    command = f"{sys.executable} {K8S / 'platform.py'} up --overlay production --dry-run | true"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert done.stderr == ""
 
 
 def test_airflows_chart_is_told_image_and_version() -> None:

@@ -94,6 +94,36 @@ def test_every_secret_that_manifests_and_values_name_is_made(name: str) -> None:
 
 
 def test_the_uis_without_a_sign_in_have_one_at_productions_edge() -> None:
-    (policy,) = of_kind("SecurityPolicy", in_overlay="production")
+    policy = named("SecurityPolicy", "anmodel-ui", in_overlay="production")
     assert {it["name"] for it in policy["spec"]["targetRefs"]} == {"kafka-ui", "mlflow"}
     assert policy["spec"]["basicAuth"]["users"]["name"] in secrets_made("production")
+
+
+def test_console_and_api_are_open_in_production_to_named_networks_alone() -> None:
+    policy = named("SecurityPolicy", "anmodel-people", in_overlay="production")
+    routes = {it["name"] for it in policy["spec"]["targetRefs"]}
+    assert routes == {"anmodel-gateway", "anmodel-marketapp"}, (
+        "the names of the chart's routes; shops reach the collector"
+    )
+    rules = policy["spec"]["authorization"]
+    assert rules["defaultAction"] == "Deny"
+    assert "0.0.0.0/0" not in str(rules)
+
+
+def test_no_predictor_is_reached_from_outside_in_production() -> None:
+    assert {it["metadata"]["name"] for it in of_kind("Gateway", in_overlay="production")} == {"anmodel"}
+    assert values("kserve", "production")["kserve"]["controller"]["gateway"]["disableIngressCreation"] is True
+
+
+def test_what_asks_for_the_gateway_apis_kinds_comes_after_what_brings_them() -> None:
+    for name in ("kind", "production"):
+        order = [it.name for it in overlay(name).parts]
+        assert "enableGatewayAPI" in (K8S / "values/cert-manager.yaml").read_text()
+        assert order.index("envoy-gateway") < order.index("cert-manager")
+        assert "envoy-gateway" in overlay(name).part("cert-manager").needs
+
+
+def test_a_bucket_forgets_old_backups_of_clickhouse_and_none_of_postgres() -> None:
+    buckets = {it["name"]: it.get("ttl") for it in values("s3", "production")["s3"]["createBuckets"]}
+    assert buckets["clickhouse-backups"] == "2w"
+    assert buckets["backups"] is None, "Postgres says itself how long"

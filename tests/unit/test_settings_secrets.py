@@ -178,6 +178,12 @@ def test_kafka_options_win_and_need_no_other_login() -> None:
     assert options["security.protocol"] == "SASL_PLAINTEXT"
 
 
+@pytest.mark.parametrize("option", ["acks=1", "enable.idempotence=false", "enable.auto.commit=true", "group.id=other"])
+def test_no_option_may_take_away_what_is_promised(option: str) -> None:
+    with pytest.raises(SettingError, match=f"part 2 sets {option.partition('=')[0]}"):
+        client_options(KafkaSettings.load(kafka_options=f"linger.ms=1;{option}"))
+
+
 def test_a_malformed_option_is_told_by_its_place_since_it_may_be_a_password() -> None:
     with pytest.raises(SettingError, match="KAFKA_OPTIONS is wrong: part 2 has no =") as told:
         client_options(KafkaSettings.load(kafka_options=f"sasl.password=half;{SECRET}"))

@@ -83,6 +83,7 @@ class Target:
         if (folder / "kustomization.yaml").exists():
             manifests = self.runner.read(["kubectl", "kustomize", str(folder)])
             retrying(self.runner, [*self.kubectl, "apply", "-f", "-"], self.ours.put_into(manifests))
+            self._renew(part)
         for condition in part.wait:
             self._wait(part, condition, part.timeout - (time.monotonic() - began))
         if not self.runner.dry:
@@ -133,6 +134,19 @@ class Target:
         self.runner.run(make, progress=lambda: "building")
         self.runner.run(["kind", "load", "docker-image", *images, f"--name={cluster}"], progress=lambda: "loading")
 
+    def _renew(self, part: Part) -> None:
+        """Note the built images' ids in the pods, so that those of an older build under the same tag are replaced."""
+        if not (part.images and self.overlay.build_images and not self.ours.registry):
+            return
+        inspect = ["docker", "image", "inspect", "--format={{.Id}}", *(self.ours.image(name) for name in part.images)]
+        identity = " ".join((self.runner.ask(inspect) or "").split())
+        pods = json.dumps({"spec": {"template": {"metadata": {"annotations": {"anmodel.io/images": identity}}}}})
+        for condition in part.wait:
+            words = condition.split()
+            if words[0] == "rollout":
+                patch = ["-n", part.namespace, "patch", words[1], "--type=merge", f"--patch={pods}"]
+                self.runner.run([*self.kubectl, *patch])
+
     def _install(self, part: Part, chart: Chart) -> None:
         where = [chart.name, f"--version={chart.version}", *([f"--repo={chart.repo}"] if chart.repo else [])]
         if chart.crds:
@@ -144,11 +158,17 @@ class Target:
         command += ["--skip-crds"] if chart.crds else []
         command += [f"--values={path}" for path in value_files(self.overlay, part)]
         command += [f"--set-string={key}={self._set(value)}" for key, value in part.set.items()]
-        retrying(
-            self.runner,
-            [*command, "--wait", f"--timeout={part.timeout}s"],
-            progress=lambda: self._unready(part.namespace),
-        )
+        waiting = [*command, "--wait", f"--timeout={part.timeout}s"]
+        try:
+            retrying(self.runner, waiting, progress=lambda: self._unready(part.namespace))
+        except CommandFailed as error:
+            if "operation (install/upgrade/rollback) is in progress" not in error.said:
+                raise
+            release = f"{part.name} -n {part.namespace}"
+            raise PlatformError(
+                f"an earlier helm of {part.name} was killed in the middle, or runs still. If none runs: `helm rollback "
+                f"{release}` (or, when it was the first, `helm uninstall {release}`), then the same command again."
+            ) from error
 
     def _set(self, template: str) -> str:
         """A value of `set`: ${image NAME} of [images], ${ours NAME} our image's repository, ${tag} our images' tag."""

@@ -2,6 +2,8 @@
 
 import argparse
 import json
+import os
+import sys
 from collections.abc import Sequence
 
 from bringup import preflight
@@ -18,6 +20,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except PlatformError as error:
         warn(f"error: {error}")
         return 1
+    except BrokenPipeError:  # whoever read the output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
         warn("interrupted; what is up stays, and the same command goes on from there")
         return 130
@@ -63,6 +68,10 @@ def _do(given: argparse.Namespace, platform: Platform) -> int:
     elif given.verb == "up":
         _up(target, given.more)
     else:
+        if given.delete_data and not (given.context or overlay.context or given.dry_run):
+            raise PlatformError(
+                "--delete-data needs --context NAME here: it deletes for good, so say on which cluster."
+            )
         _down(target, delete_data=given.delete_data)
     return 0
 
@@ -94,7 +103,7 @@ def _up(target: Target, more: Sequence[str]) -> None:
         return
     left = [part.name for part in target.overlay.parts if part not in parts]
     say("The platform is up." + (f" Not installed, optional: {' '.join(left)} (--with NAME)." if left else ""))
-    for part in parts:
+    for part in parts if target.overlay.context else ():  # elsewhere the hosts are the operator's own
         for url, title in part.links:
             say(f"  {title}: {url}")
 
