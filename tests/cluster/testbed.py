@@ -144,4 +144,5 @@ def start() -> None:
 
 def remove() -> None:
     """Delete the namespace with all data in it. What the tests made in the cluster's Postgres and Valkey stays."""
-    run(sys.executable, str(PLATFORM), "down", "--overlay", "test", "--delete-data")
+    context = run("kubectl", "config", "current-context").strip()
+    run(sys.executable, str(PLATFORM), "down", "--overlay", "test", "--delete-data", "--context", context)
