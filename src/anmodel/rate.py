@@ -21,8 +21,6 @@ from anmodel.settings import RateSettings
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-VALKEY_SECONDS = 1.0
-"""Longest that Valkey may take for a count."""
 REST_SECONDS = 5.0
 VALKEY_CONNECTIONS = 32
 """Counts under way at once. A burst waits in line for them: a long line must not look like a Valkey that failed."""
@@ -165,12 +163,13 @@ class _InValkey:
         password = settings.valkey_password.get_secret_value()
         pool: Any = ConnectionPool.from_url(
             settings.valkey_url,
-            socket_timeout=VALKEY_SECONDS,
-            socket_connect_timeout=VALKEY_SECONDS,
+            socket_timeout=settings.valkey_timeout,
+            socket_connect_timeout=settings.valkey_timeout,
             **({"password": password} if password else {}),
         )
         self._amount = amount
         self._window = window
+        self._timeout = settings.valkey_timeout
         self._faults = (StorageError, OSError)  # TimeoutError is one
         self._storage = RedisStorage(
             f"async+{settings.valkey_url}", wrap_exceptions=True, key_prefix="anmodel-rate", connection_pool=pool
@@ -179,7 +178,7 @@ class _InValkey:
     async def seconds_to_wait(self, client: str) -> int:
         key = f"{client}/{self._amount}/{self._window}"
         try:
-            async with asyncio.timeout(VALKEY_SECONDS):
+            async with asyncio.timeout(self._timeout):
                 if await self._storage.acquire_sliding_window_entry(key, self._amount, self._window):
                     return 0
                 before, _, now, lives = await self._storage.get_sliding_window(key, self._window)

@@ -217,6 +217,7 @@ class RateSettings(Settings):
         description="Where the replicas count together, `valkey://host:6379`; empty: each counts for itself.",
     )
     valkey_password: SecretStr = Field(SecretStr(""), description="Password of Valkey's default user.")
+    valkey_timeout: float = Field(1.0, gt=0, description="Seconds Valkey may take for a count; then it goes unchecked.")
     trusted_proxies: Annotated[str, AfterValidator(_proxies)] = Field(
         "127.0.0.1",
         description="Addresses or networks whose X-Forwarded-For tells the client, separated by commas; `*`: all.",

@@ -22,13 +22,15 @@ from anmodel.gateway.app import create_app
 from anmodel.gateway.parts import Parts
 from anmodel.laptop.guardian import Guardian
 from anmodel.laptop.kafka import free_port
-from anmodel.rate import VALKEY_SECONDS, Limiter, client_of
+from anmodel.rate import Limiter, client_of
 from anmodel.settings import CollectorSettings, RateSettings
 from anmodel.topic import EventTopic
 from stages import Stage
 from valkey_process import ValkeyProcess
 
 ONE, TWO = "203.0.113.1", "203.0.113.2"
+PATIENCE = 20.0
+"""Seconds for Valkey where a busy machine must not look like a fault."""
 
 
 class NoTopic:
@@ -46,7 +48,8 @@ def collector(**settings: object) -> ASGIApp:
 
 
 def gateway(**settings: object) -> ASGIApp:
-    return create_app(no_parts, ["http://console"], RateSettings.load(**settings))
+    patient = {"valkey_timeout": PATIENCE} | settings
+    return create_app(no_parts, ["http://console"], RateSettings.load(**patient))
 
 
 async def asked(app: ASGIApp, path: str = "/nothing", *, by: str = ONE, **more: Any) -> httpx.Response:
@@ -156,7 +159,9 @@ async def test_a_valkey_that_is_gone_lets_everyone_through_and_says_so_once(valk
 
 
 async def test_a_valkey_that_is_back_counts_again(valkey: ValkeyProcess) -> None:
-    settings = RateSettings.load(rate_limit="1/day", valkey_url=valkey.url, valkey_password=valkey.password)
+    settings = RateSettings.load(
+        rate_limit="1/day", valkey_url=valkey.url, valkey_password=valkey.password, valkey_timeout=PATIENCE
+    )
     limiter = Limiter(settings, CollectorRegistry(), rest=0.1)
     assert [bool(await limiter.seconds_to_wait(ONE)) for _ in range(2)] == [False, True]
     valkey.kill()
@@ -169,13 +174,13 @@ async def test_a_valkey_that_is_back_counts_again(valkey: ValkeyProcess) -> None
 
 
 async def test_a_valkey_that_hangs_costs_one_request_a_moment_and_the_others_nothing(valkey: ValkeyProcess) -> None:
-    app = gateway(rate_limit="1/day", valkey_url=valkey.url, valkey_password=valkey.password)
-    assert await statuses(app, 2) == [404, 429]
+    app = gateway(rate_limit="1/day", valkey_url=valkey.url, valkey_password=valkey.password, valkey_timeout=1)
+    await statuses(app, 2)  # connected
     valkey.signal(signal.SIGSTOP)
     try:
         started = time.monotonic()
         assert await statuses(app, 20) == [404] * 20
-        assert time.monotonic() - started < VALKEY_SECONDS + 1
+        assert time.monotonic() - started < 6  # not 20 times a second
     finally:
         valkey.signal(signal.SIGCONT)
 

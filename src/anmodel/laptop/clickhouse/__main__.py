@@ -16,6 +16,7 @@ from anmodel.settings import ClickHouseSettings
 from anmodel.telemetry import configure_logging
 
 MEGABYTE = 1 << 20
+WAKE_SECONDS = 0.5
 log = structlog.get_logger()
 
 
@@ -53,7 +54,9 @@ def run(arguments: argparse.Namespace, stop: threading.Event) -> None:
     server.begin(memory, arguments.threads or min(os.cpu_count() or 1, 4))
     _on_signals(stop)
     log.info("ClickHouse ready", host=HOST, port=server.port, version=server.engine.version, pid=os.getpid())
-    stop.wait()
+    # a signal may reach one of the engine's threads instead of this one, which must then wake by itself to see it
+    while not stop.wait(WAKE_SECONDS):
+        pass
     if crashed.is_set():
         raise WarehouseError("The engine has crashed. What it had acknowledged is on disk: start it again.")
     server.finish()
