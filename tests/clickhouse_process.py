@@ -3,8 +3,6 @@
 import http.client
 import itertools
 import os
-import signal
-import subprocess
 import sys
 from base64 import b64encode
 from collections.abc import Mapping
@@ -19,6 +17,7 @@ from clickhouse_connect.driver.client import Client
 from anmodel.laptop.guardian import Guardian
 from anmodel.laptop.kafka import free_port
 from eventually import eventually
+from guarded import GuardedProcess
 
 READY_SECONDS = 30
 
@@ -33,18 +32,17 @@ class Answer:
     cut: bool
 
 
-class ClickHouseProcess:
+class ClickHouseProcess(GuardedProcess):
     """A real engine behind the real HTTP front; killed, it can be started again with all it had."""
 
     def __init__(self, folder: Path, guardian: Guardian, port: int | None = None) -> None:
+        super().__init__(guardian)
         self.folder = folder
         self.host = "127.0.0.1"
         self.port = port or free_port()
         self.user = "admin"
         self.password = "test-password"
         self.log = folder.with_suffix(".log")
-        self.process: subprocess.Popen[bytes] | None = None
-        self._guardian = guardian
         self._names = (f"test_{number}" for number in itertools.count(1))
 
     def start(self, *, wait: bool = True) -> "ClickHouseProcess":
@@ -53,8 +51,7 @@ class ClickHouseProcess:
         command = [*module, "--path", str(self.folder), "--port", str(self.port), "--user", self.user]
         # far from UTC, so that a time that slips through in the laptop's own zone is seen
         environment = {**os.environ, "CLICKHOUSE_PASSWORD": self.password, "TZ": "Asia/Tokyo", "LOG_LEVEL": "INFO"}
-        with self.log.open("ab") as log:
-            self.process = self._guardian.spawn(command, log.fileno(), environment)
+        self.spawn(command, self.log, environment)
         if wait:
             eventually(self.answers, READY_SECONDS)
         return self
@@ -64,20 +61,6 @@ class ClickHouseProcess:
         assert self.process is not None
         assert self.process.poll() is None, self.log.read_text()[-2000:]
         return self.ask(path="/ping").body == b"Ok.\n"
-
-    def kill(self) -> None:
-        """End it as a crash would, with SIGKILL."""
-        self.end(signal.SIGKILL)
-
-    def end(self, number: signal.Signals) -> int:
-        """Send a signal and wait for the end; the exit code."""
-        if self.process is None:
-            return 0
-        process, self.process = self.process, None
-        process.send_signal(number)
-        code = process.wait(20)
-        self._guardian.dismiss(process.pid)
-        return code
 
     def client(self, database: str | None = None, **options: Any) -> Client:
         """The client our own code uses."""

@@ -4,8 +4,6 @@ Its listeners: `clients` takes passwords over TLS (SASL_SSL, SCRAM-SHA-512), `mu
 one of the laptop's node the tests administer it: whoever comes there is a super user.
 """
 
-import os
-import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,11 +22,9 @@ from confluent_kafka.admin import (
 
 from anmodel.laptop.guardian import Guardian
 from anmodel.laptop.kafka import HOST, KafkaNode, free_port
-from anmodel.laptop.logfile import open_log, tail
 from certificates import Authority
-from eventually import eventually
+from kafka_process import KafkaProcess
 
-KAFKA_SECONDS = 90
 PROPERTIES = """\
 authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
 super.users=User:ANONYMOUS
@@ -71,16 +67,14 @@ class SecuredNode(KafkaNode):
         return path
 
 
-class SecuredKafka:
+class SecuredKafka(KafkaProcess):
     """`bootstrap` is the tests' own way in; at `clients` and `mutual` stages must show a password or a certificate."""
 
     def __init__(self, folder: Path, cache: Path, guardian: Guardian) -> None:
-        self._node = SecuredNode(folder, cache, free_port())
-        self._guardian = guardian
-        self._process: subprocess.Popen[bytes] | None = None
-        self.bootstrap = self._node.bootstrap
-        self.clients = f"{HOST}:{self._node.clients_port}"
-        self.mutual = f"{HOST}:{self._node.mutual_port}"
+        node = SecuredNode(folder, cache, free_port())
+        super().__init__(node, guardian)
+        self.clients = f"{HOST}:{node.clients_port}"
+        self.mutual = f"{HOST}:{node.mutual_port}"
         self.authority = Authority()
 
     def start(self) -> None:
@@ -88,23 +82,7 @@ class SecuredKafka:
         folder = self._node.folder
         folder.joinpath("keystore.pem").write_text("".join(reversed(self.authority.issue("kafka"))))
         folder.joinpath("truststore.pem").write_text(self.authority.certificate)
-        self._node.prepare()
-        log = folder / "kafka.log"
-        output = open_log(log)
-        self._process = self._guardian.spawn(self._node.command(), output, dict(os.environ))
-        os.close(output)
-        try:
-            eventually(self._node.ready, KAFKA_SECONDS)
-        except AssertionError as error:
-            raise AssertionError("Kafka does not start:\n" + "\n".join(tail(log, 20))) from error
-
-    def kill(self) -> None:
-        """End it as a crash would."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._guardian.dismiss(self._process.pid)
-            self._process = None
+        super().start()
 
     def set_password(self, user: str, password: str) -> None:
         """Make a user, or give one another password."""

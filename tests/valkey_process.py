@@ -3,8 +3,6 @@
 import importlib.util
 import os
 import shutil
-import signal
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,6 +11,7 @@ import valkey
 from anmodel.laptop.guardian import Guardian
 from anmodel.laptop.kafka import free_port
 from eventually import eventually
+from guarded import GuardedProcess
 
 
 def program() -> str:
@@ -27,40 +26,25 @@ def program() -> str:
     return installed
 
 
-class ValkeyProcess:
+class ValkeyProcess(GuardedProcess):
     """Valkey on a port of its own, with a password; what it counted is gone with it."""
 
     password = "test-password"
 
     def __init__(self, folder: Path, guardian: Guardian) -> None:
+        super().__init__(guardian)
         self.port = free_port()
         self.url = f"valkey://127.0.0.1:{self.port}"
         self._folder = folder
-        self._guardian = guardian
-        self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> "ValkeyProcess":
         """Start it and wait until it answers."""
         options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--requirepass", self.password]
-        with (self._folder / "valkey.log").open("ab") as log:
-            command = [program(), *options, "--dir", str(self._folder)]
-            self._process = self._guardian.spawn(command, log.fileno(), dict(os.environ))
+        command = [program(), *options, "--dir", str(self._folder)]
+        self.spawn(command, self._folder / "valkey.log", dict(os.environ))
         eventually(self._answers, 20)
         return self
 
     def _answers(self) -> bool:
         with valkey.Valkey(port=self.port, password=self.password) as client:
             return bool(client.ping())
-
-    def signal(self, number: signal.Signals) -> None:
-        """Send it a signal."""
-        assert self._process is not None
-        self._process.send_signal(number)
-
-    def kill(self) -> None:
-        """End it as a crash would."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._guardian.dismiss(self._process.pid)
-            self._process = None
