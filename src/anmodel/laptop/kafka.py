@@ -19,10 +19,6 @@ from anmodel.laptop.jars import Progress, fetch_jars, locked_jars, repository_of
 HOST = "127.0.0.1"
 NODE_ID = 1
 
-# The log is kept for a week: long enough to replay a topic, small enough for a laptop. Nothing is flushed by force:
-# what a killed process has written stays with the operating system; in production replicas guard against power loss.
-# A consumer that was killed is given up after 6 s instead of 45: on one machine no slow network is mistaken for death.
-# The session is short because after a kill the node waits until its own former session has ended.
 PROPERTIES = """\
 process.roles=broker,controller
 node.id={node}
@@ -33,29 +29,10 @@ listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
 inter.broker.listener.name=PLAINTEXT
 controller.listener.names=CONTROLLER
 log.dirs={data}
-auto.create.topics.enable=false
-num.partitions=3
-default.replication.factor=1
-offsets.topic.replication.factor=1
-offsets.topic.num.partitions=3
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
-transaction.state.log.num.partitions=3
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
-group.initial.rebalance.delay.ms=0
-group.consumer.min.heartbeat.interval.ms=1000
-group.consumer.heartbeat.interval.ms=1000
-group.consumer.min.session.timeout.ms=6000
-group.consumer.session.timeout.ms=6000
-broker.session.timeout.ms=2500
-broker.heartbeat.interval.ms=500
-log.retention.hours=168
-log.segment.bytes=134217728
-num.network.threads=2
-num.io.threads=4
-log.cleaner.dedupe.buffer.size=16777216
 """
+"""The listeners and the place of this node; the rest is in `NODE_FILE`."""
+
+NODE_FILE = Path(__file__).with_name("kafka-node.properties")
 
 LOG4J2 = """\
 status=warn
@@ -129,9 +106,8 @@ class KafkaNode:
         data.parent.mkdir(parents=True, exist_ok=True)
         (data.parent / "log4j2.properties").write_text(LOG4J2)
         path = data.parent / "server.properties"
-        path.write_text(
-            PROPERTIES.format(node=NODE_ID, host=HOST, port=self.port, controller_port=free_port(), data=data)
-        )
+        own = PROPERTIES.format(node=NODE_ID, host=HOST, port=self.port, controller_port=free_port(), data=data)
+        path.write_text(own + NODE_FILE.read_text())
         return path
 
     def _format(self, data: Path) -> None:

@@ -27,7 +27,8 @@ LABEL org.opencontainers.image.title="anmodel-test/kafka" \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=builder /opt/venv /opt/venv
 COPY --from=builder /opt/kafka /opt/kafka
-COPY tests/cluster/images/kafka_node.py tests/cluster/images/kafka_users.py /opt/kafka/
+COPY tests/cluster/images/kafka_node.py tests/cluster/images/kafka_users.py src/anmodel/laptop/kafka-node.properties \
+     /opt/kafka/
 ENV PATH=/opt/venv/bin:$PATH HOME=/tmp PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 USER 10001:10001
 VOLUME /data

@@ -20,6 +20,8 @@ from pathlib import Path
 DATA = Path("/data/log")
 SECRETS = Path("/run/secrets/kafka")
 WORK = Path("/tmp/kafka")  # noqa: S108 (the pod's own)
+NODE_FILE = Path(__file__).with_name("kafka-node.properties")
+"""The laptop's settings of one node."""
 JVM = (
     "-XX:+UseSerialGC",
     "-XX:TieredStopAtLevel=1",
@@ -46,28 +48,6 @@ authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
 super.users=User:ANONYMOUS
 allow.everyone.if.no.acl.found=false
 log.dirs={data}
-auto.create.topics.enable=false
-num.partitions=3
-default.replication.factor=1
-offsets.topic.replication.factor=1
-offsets.topic.num.partitions=3
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
-transaction.state.log.num.partitions=3
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
-group.initial.rebalance.delay.ms=0
-group.consumer.min.heartbeat.interval.ms=1000
-group.consumer.heartbeat.interval.ms=1000
-group.consumer.min.session.timeout.ms=6000
-group.consumer.session.timeout.ms=6000
-broker.session.timeout.ms=2500
-broker.heartbeat.interval.ms=500
-log.retention.hours=168
-log.segment.bytes=134217728
-num.network.threads=2
-num.io.threads=4
-log.cleaner.dedupe.buffer.size=16777216
 """
 
 LOG4J2 = """\
@@ -99,7 +79,8 @@ def write_configuration(data: Path) -> Path:
     keystore.write_text((SECRETS / "tls.key").read_text() + (SECRETS / "tls.crt").read_text())
     (WORK / "log4j2.properties").write_text(LOG4J2)
     path = WORK / "server.properties"
-    path.write_text(PROPERTIES.format(advertised=os.environ["ADVERTISED_HOST"], keystore=keystore, data=data))
+    own = PROPERTIES.format(advertised=os.environ["ADVERTISED_HOST"], keystore=keystore, data=data)
+    path.write_text(own + NODE_FILE.read_text())
     return path
 
 
