@@ -75,7 +75,8 @@ class Target:
             spec = self.platform.secrets[name]
             self._ensure_namespace(spec.namespace)
             ensure_secret(self.runner, self.kubectl, spec)
-        if part.images and self.overlay.build_images and not self.ours.registry:
+        built = part.images and self.overlay.build_images and not self.ours.registry
+        if built:
             self._load(part)
         if part.chart:
             self._install(part, part.chart)
@@ -83,7 +84,8 @@ class Target:
         if (folder / "kustomization.yaml").exists():
             manifests = self.runner.read(["kubectl", "kustomize", str(folder)])
             retrying(self.runner, [*self.kubectl, "apply", "-f", "-"], self.ours.put_into(manifests))
-            self._renew(part)
+            if built:
+                self._renew(part)
         for condition in part.wait:
             self._wait(part, condition, part.timeout - (time.monotonic() - began))
         if not self.runner.dry:
@@ -136,8 +138,6 @@ class Target:
 
     def _renew(self, part: Part) -> None:
         """Note the built images' ids in the pods, so that those of an older build under the same tag are replaced."""
-        if not (part.images and self.overlay.build_images and not self.ours.registry):
-            return
         inspect = ["docker", "image", "inspect", "--format={{.Id}}", *(self.ours.image(name) for name in part.images)]
         identity = " ".join((self.runner.ask(inspect) or "").split())
         pods = json.dumps({"spec": {"template": {"metadata": {"annotations": {"anmodel.io/images": identity}}}}})
