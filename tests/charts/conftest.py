@@ -4,7 +4,9 @@ import os
 from pathlib import Path
 
 import pytest
-from rendered import COMBINATIONS, Rendered, missing, render
+from rendered import COMBINATIONS, ROOT, Rendered, missing, render
+from tilt_fakes import Tilt
+from tilt_resources import Resource, resources
 
 
 @pytest.fixture(scope="session")
@@ -18,6 +20,18 @@ def helm_there() -> None:
 def rendered(request: pytest.FixtureRequest, helm_there: None) -> Rendered:
     """Every documented combination of values in turn."""
     return render(request.param)
+
+
+@pytest.fixture(scope="session")
+def tilt(helm_there: None) -> Tilt:
+    """The Tiltfile, executed."""
+    return Tilt(ROOT).read()
+
+
+@pytest.fixture(scope="session")
+def found(tilt: Tilt) -> dict[str, Resource]:
+    """What it makes of Tilt's resources, by name."""
+    return resources(tilt)
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """The Tiltfile is executed with fakes of Tilt's functions; the chart is rendered for real."""
 
 import ast
-import shutil
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -14,17 +13,7 @@ from tilt_resources import Resource, order, resources
 ROOT = Path(__file__).parents[2]
 FLOW = ["migrate", "collector", "generator", "consumer", "gateway", "marketapp"]
 
-pytestmark = pytest.mark.skipif(shutil.which("helm") is None, reason="helm is not on PATH")
-
-
-@pytest.fixture(scope="module")
-def tilt() -> Tilt:
-    return Tilt(ROOT).read()
-
-
-@pytest.fixture(scope="module")
-def found(tilt: Tilt) -> dict[str, Resource]:
-    return resources(tilt)
+pytestmark = pytest.mark.usefixtures("helm_there")
 
 
 @pytest.fixture(scope="module")

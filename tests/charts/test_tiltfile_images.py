@@ -1,29 +1,18 @@
 """The Tiltfile's images, ports and links, held against Dockerfiles, chart and settings."""
 
-import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tilt_fakes import Tilt
-from tilt_resources import Resource, resources
+from tilt_resources import Resource
 
 from anmodel.settings import CollectorSettings, ConsumerSettings, GatewaySettings, MarketAppSettings
 
 ROOT = Path(__file__).parents[2]
 LIVE = ["collector", "consumer", "gateway", "marketapp"]
 
-pytestmark = pytest.mark.skipif(shutil.which("helm") is None, reason="helm is not on PATH")
-
-
-@pytest.fixture(scope="module")
-def tilt() -> Tilt:
-    return Tilt(ROOT).read()
-
-
-@pytest.fixture(scope="module")
-def found(tilt: Tilt) -> dict[str, Resource]:
-    return resources(tilt)
+pytestmark = pytest.mark.usefixtures("helm_there")
 
 
 def builds(tilt: Tilt) -> dict[str, dict[str, Any]]:
