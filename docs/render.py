@@ -9,6 +9,7 @@ from anmodel import settings as module
 from anmodel.settings import Settings
 
 DOCS = Path(__file__).parent
+_FILES = [f"anmodel.settings.{name}" for name in ("base", "systems", "stages")]
 HEAD = """# Settings
 
 Every setting is an environment variable, read once when a stage starts. A wrong or missing one stops the start and is
@@ -24,7 +25,7 @@ case (`kafka_password`) gives its value, without the spaces and line ends around
 def settings_page() -> str:
     """The page of all settings, one table a class."""
     classes = [kind for _, kind in inspect.getmembers(module, inspect.isclass) if issubclass(kind, Settings)]
-    classes.sort(key=lambda kind: inspect.getsourcelines(kind)[1])
+    classes.sort(key=lambda kind: (_FILES.index(kind.__module__), inspect.getsourcelines(kind)[1]))
     return HEAD + "".join(_section(kind) for kind in classes if _own_fields(kind))
 
 
@@ -37,7 +38,9 @@ def _section(kind: type[Settings]) -> str:
     used = f" Used by: {', '.join(sorted(users))}." if users else ""
     rows = "".join(_row(kind, name) for name in _own_fields(kind))
     title = kind.__name__.removesuffix("Settings") or "Every stage"
-    return f"\n## {title}\n\n{inspect.getdoc(kind)}{used}\n\n| variable | default | meaning |\n| --- | --- | --- |\n{rows}"
+    return (
+        f"\n## {title}\n\n{inspect.getdoc(kind)}{used}\n\n| variable | default | meaning |\n| --- | --- | --- |\n{rows}"
+    )
 
 
 def _descendants(kind: type[Settings]) -> list[type[Settings]]:

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from anmodel.rotation import end_when_rotated
-from anmodel.settings import PredictorSettings
+from anmodel.settings import PredictorSettings, RegistrySettings
 from anmodel.telemetry import configure_logging
 
 if TYPE_CHECKING:
@@ -45,4 +45,4 @@ def open_registry(settings: PredictorSettings) -> "Registry":
     """The registry; importing it brings MLflow, which takes seconds."""
     from anmodel.registry import Registry
 
-    return Registry(settings)
+    return Registry(RegistrySettings.load(mlflow_tracking_uri=settings.mlflow_tracking_uri))

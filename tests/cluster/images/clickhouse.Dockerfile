@@ -18,8 +18,7 @@ LABEL org.opencontainers.image.title="anmodel-test/clickhouse" \
       org.opencontainers.image.description="ClickHouse's engine for AnModel's cluster tests; not for production" \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=builder /opt/venv /opt/venv
-COPY src/anmodel/__init__.py src/anmodel/errors.py src/anmodel/settings.py src/anmodel/telemetry.py \
-     /opt/anmodel/anmodel/
+COPY src/anmodel/__init__.py src/anmodel/errors.py /opt/anmodel/anmodel/
 COPY src/anmodel/laptop/__init__.py src/anmodel/laptop/locks.py /opt/anmodel/anmodel/laptop/
 COPY src/anmodel/laptop/clickhouse /opt/anmodel/anmodel/laptop/clickhouse
 COPY tests/cluster/images/clickhouse_server.py /opt/anmodel/

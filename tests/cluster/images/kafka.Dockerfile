@@ -13,7 +13,7 @@ RUN sed -nE 's/^([a-z0-9][^\\]*[^\\ ]) *\\?$/\1/p' laptop.txt > versions.txt \
     && cp -a /opt/venv /opt/fetching \
     && python3 -m pip --python /opt/fetching/bin/python install --no-cache-dir --quiet -c versions.txt \
        jgo msgspec pydantic-settings rich structlog typer
-COPY src/anmodel/__init__.py src/anmodel/errors.py src/anmodel/settings.py anmodel/
+COPY src/anmodel/__init__.py src/anmodel/errors.py anmodel/
 COPY src/anmodel/laptop/__init__.py src/anmodel/laptop/jars.py src/anmodel/laptop/locks.py \
      src/anmodel/laptop/kafka-jars.lock anmodel/laptop/
 # requests takes certifi's certificates where it is not told of the system's
