@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -53,6 +54,10 @@ def daily(folder: Path, features: pd.DataFrame) -> DailySnapshot:
     lake = Lake(str(folder))
     write_daily(lake, features, INSTANT)
     return DailySnapshot.newest(lake)
+
+
+def ignore(message: dict[str, Any]) -> None:
+    """For tests that ask nothing of the topic."""
 
 
 def by_name(findings: list[Finding]) -> dict[tuple[str, str], Finding]:
@@ -141,12 +146,15 @@ def test_past_forecasts_are_compared_with_purchases_within_their_horizon(
     store_purchases(warehouse, buyers[1::2], INSTANT + timedelta(days=7, milliseconds=-1))
     store_purchases(warehouse, others, INSTANT - timedelta(milliseconds=1))
     lake = Lake(str(tmp_path))
-    assert all(not item.metric.startswith("live") for item in monitor(lake, registry, warehouse, runs=5)[0].findings)
-    assert len(monitor(lake, registry, warehouse, runs=5)) == 1
+    assert all(
+        not item.metric.startswith("live")
+        for item in monitor(lake, registry, warehouse, runs=5, tell=ignore)[0].findings
+    )
+    assert len(monitor(lake, registry, warehouse, runs=5, tell=ignore)) == 1
 
     store_purchases(warehouse, others, INSTANT + timedelta(days=7))
     for _ in range(2):
-        reports = monitor(lake, registry, warehouse, runs=5)
+        reports = monitor(lake, registry, warehouse, runs=5, tell=ignore)
     found = by_name(reports[1].findings)
 
     proba = model.predict(features)["purchase_proba"]
@@ -167,7 +175,7 @@ def test_many_buyers_forecast_and_none_seen_is_an_alarm(
     score(daily(tmp_path, feature_rows(1000, seed=9)[0]), registry, warehouse, reasons_users=0)
     store_purchases(warehouse, ["a stranger"], INSTANT + timedelta(days=8))
 
-    found = by_name(monitor(Lake(str(tmp_path)), registry, warehouse, runs=5)[1].findings)
+    found = by_name(monitor(Lake(str(tmp_path)), registry, warehouse, runs=5, tell=ignore)[1].findings)
     assert found["live_buyers", ""].value == 0
     assert found["live_predicted_to_actual", ""].level == "alarm"
 
@@ -181,13 +189,13 @@ def test_a_horizon_is_not_over_because_one_clock_is_fast(
     score(DailySnapshot.newest(lake), registry, warehouse, reasons_users=0)
     store_purchases(warehouse, ["a stranger"], now + timedelta(hours=20))
 
-    assert len(monitor(lake, registry, warehouse, runs=5)) == 1
+    assert len(monitor(lake, registry, warehouse, runs=5, tell=ignore)) == 1
 
 
 def test_without_anything_to_measure_there_is_no_report(
     registry_of: Callable[[str], Registry], warehouse: Warehouse, tmp_path: Path
 ) -> None:
-    assert monitor(Lake(str(tmp_path)), registry_of("test_monitor_empty"), warehouse, runs=5) == []
+    assert monitor(Lake(str(tmp_path)), registry_of("test_monitor_empty"), warehouse, runs=5, tell=ignore) == []
 
 
 def test_limits_count_in_the_right_direction() -> None:
@@ -206,3 +214,50 @@ def test_the_stability_index_is_the_textbooks() -> None:
     assert stability_index([0.5, 0.5], [0.5, 0.5]) == 0
     assert stability_index([0.5, 0.5], [0.8, 0.2]) == pytest.approx(0.3 * np.log(1.6) - 0.3 * np.log(0.4))
     assert np.isfinite(stability_index([1.0, 0.0], [0.0, 1.0]))
+
+
+def test_an_alarm_of_drift_is_told_once_a_version_and_day(
+    registry: Registry, warehouse: Warehouse, tmp_path: Path
+) -> None:
+    moved = feature_rows(1500, seed=9)[0]
+    moved["days_since_last"] += 6
+    daily(tmp_path, moved)
+    told: list[dict[str, Any]] = []
+    for _ in range(2):
+        monitor(Lake(str(tmp_path)), registry, warehouse, runs=5, tell=told.append)
+
+    (message,) = told
+    assert (message["type"], message["model"], message["version"]) == ("drift", registry.name, "1")
+    assert datetime.fromisoformat(message["snapshot_time"]) == INSTANT
+    assert ("psi", "days_since_last") in [(item["metric"], item["feature"]) for item in message["findings"]]
+
+    write_daily(Lake(str(tmp_path)), moved, INSTANT + timedelta(days=1))
+    monitor(Lake(str(tmp_path)), registry, warehouse, runs=5, tell=told.append)
+    assert len(told) == 2
+
+
+def test_users_like_those_of_training_are_told_to_nobody(
+    registry: Registry, warehouse: Warehouse, tmp_path: Path
+) -> None:
+    daily(tmp_path, feature_rows(1500, seed=9)[0])
+    told: list[dict[str, Any]] = []
+    monitor(Lake(str(tmp_path)), registry, warehouse, runs=5, tell=told.append)
+
+    assert told == []
+
+
+def test_drift_that_could_not_be_told_is_told_by_the_next_run(
+    registry: Registry, warehouse: Warehouse, tmp_path: Path
+) -> None:
+    moved = feature_rows(1500, seed=9)[0]
+    moved["days_since_last"] += 6
+    daily(tmp_path, moved)
+
+    def cut_short(message: dict[str, Any]) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        monitor(Lake(str(tmp_path)), registry, warehouse, runs=5, tell=cut_short)
+    told: list[dict[str, Any]] = []
+    monitor(Lake(str(tmp_path)), registry, warehouse, runs=5, tell=told.append)
+    assert len(told) == 1

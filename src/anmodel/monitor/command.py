@@ -19,7 +19,8 @@ def command(
 ) -> None:
     """Compare today's features and chances with training, and past forecasts with what happened. Safe to repeat.
 
-    Findings go to ClickHouse's monitor_reports as ok, warn or alarm. An alarm does not make the command fail.
+    Findings go to ClickHouse's monitor_reports as ok, warn or alarm. An alarm does not make the command fail; one of
+    drift is told on the topic of model events, once a version and day, and starts a training where Airflow listens.
     """
     settings = MonitorSettings.load()
     configure_logging(settings)
@@ -27,9 +28,16 @@ def command(
     from anmodel.lake import Lake
     from anmodel.monitor.monitoring import monitor
     from anmodel.registry import Registry
+    from anmodel.topic import announce
     from anmodel.warehouse import Warehouse
 
-    reports = monitor(Lake(settings.parquet_out), Registry(settings), Warehouse.connect(settings), runs=runs)
+    reports = monitor(
+        Lake(settings.parquet_out),
+        Registry(settings),
+        Warehouse.connect(settings),
+        runs=runs,
+        tell=lambda message: announce(settings, settings.model_topic, message),
+    )
     if not reports:
         typer.echo(
             "Nothing to measure yet: no champion with a daily snapshot, and no forecast whose horizon has passed."

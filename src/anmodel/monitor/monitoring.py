@@ -1,7 +1,9 @@
 """Measure drift and outcomes, keep the findings in ClickHouse. Safe to repeat: a finding replaces its like."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import pyarrow as pa
 import structlog
@@ -10,6 +12,7 @@ from anmodel.errors import ContractError, NotReadyError
 from anmodel.lake import Lake
 from anmodel.monitor.drift import drift
 from anmodel.monitor.levels import Finding
+from anmodel.monitor.news import OF_DRIFT, drift_alarms, drift_message
 from anmodel.monitor.outcomes import finished_runs, outcomes
 from anmodel.registry import Registry
 from anmodel.snapshots.daily import DailySnapshot
@@ -28,12 +31,20 @@ class Report:
     findings: list[Finding]
 
 
-def monitor(lake: Lake, registry: Registry, warehouse: Warehouse, *, runs: int) -> list[Report]:
+def monitor(
+    lake: Lake, registry: Registry, warehouse: Warehouse, *, runs: int, tell: Callable[[dict[str, Any]], None]
+) -> list[Report]:
     """Drift of the newest daily snapshot under the champion, and outcomes of the newest `runs` whose horizon is over.
 
-    What cannot be measured yet (no champion, no snapshot, no run old enough) is logged and left out.
+    An alarm of drift goes to `tell`, once a version and day. What cannot be measured yet (no champion, no snapshot, no
+    run old enough) is logged and left out.
     """
-    reports = [*_drift(lake, registry), *_outcomes(registry, warehouse, runs)]
+    drifted = _drift(lake, registry)
+    reports = [*drifted, *_outcomes(registry, warehouse, runs)]
+    for report in drifted:
+        alarms = drift_alarms(report.findings)
+        if alarms and not _told(warehouse, report):  # before it is kept: cut short, it is told again rather than never
+            tell(drift_message(report.model_name, report.model_version, report.snapshot_time, alarms))
     made_at = datetime.now(UTC)
     rows = [
         {
@@ -52,6 +63,24 @@ def monitor(lake: Lake, registry: Registry, warehouse: Warehouse, *, runs: int) 
     if rows:
         warehouse.insert_arrow("monitor_reports", pa.Table.from_pylist(rows, schema=_SCHEMA))
     return reports
+
+
+def _told(warehouse: Warehouse, report: Report) -> bool:
+    """Whether an alarm of drift is kept already, of this version and the snapshot's day."""
+    rows = warehouse.query(
+        f"""
+        SELECT count() AS alarms FROM {warehouse.db}.monitor_reports FINAL
+        WHERE model_name = {{model:String}} AND model_version = {{version:String}} AND level = 'alarm'
+          AND metric IN {{metrics:Array(String)}} AND toDate(snapshot_time) = toDate({{time:DateTime64(3, 'UTC')}})
+        """,
+        {
+            "model": report.model_name,
+            "version": report.model_version,
+            "metrics": sorted(OF_DRIFT),
+            "time": report.snapshot_time,
+        },
+    )
+    return bool(rows[0]["alarms"])
 
 
 _INSTANT = pa.timestamp("ms", tz="UTC")
