@@ -11,7 +11,8 @@
         ├── WarehouseError      ClickHouse
         ├── LakeError           the folder or bucket of Parquet
         ├── RegistryError       MLflow
-        └── UsersError          the users database
+        ├── UsersError          the users database
+        └── ClusterError        the Kubernetes API, or KServe behind it
 
 A message says what came, what was allowed and what to do. Errors are raised where they are found, always `from`
 their cause, and caught once at the edge: an HTTP answer, a dead letter or an exit code.
@@ -90,3 +91,7 @@ class RegistryError(UnavailableError):
 
 class UsersError(UnavailableError):
     """The users database did not answer or refused."""
+
+
+class ClusterError(UnavailableError):
+    """The Kubernetes API did not answer or refused, or what KServe should serve does not come up."""

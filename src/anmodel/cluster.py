@@ -1,0 +1,155 @@
+"""Kubernetes: KServe's InferenceServices and what belongs to them, in one namespace.
+
+What is written is applied server-side under one field manager, so that fields which others own (the autoscaler's
+replicas, an operator's annotation) stay theirs. Every fault of the API's is a ClusterError; what is not there is None.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import kubernetes.client
+import kubernetes.config
+import urllib3.exceptions
+from kubernetes.client.exceptions import ApiException
+
+from anmodel.errors import ClusterError
+
+FIELD_MANAGER = "anmodel-register"
+PART_OF = "anmodel"
+MODEL, VERSION, SNAPSHOT = "anmodel.io/model", "anmodel.io/version", "anmodel.io/snapshot-version"
+"""Annotations of an InferenceService: which model of the registry, which version, of which snapshot version."""
+
+_INFERENCE_SERVICES = ("serving.kserve.io", "v1beta1", "inferenceservices")
+_HTTP_ROUTES = ("gateway.networking.k8s.io", "v1", "httproutes")
+_POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+_TIMEOUT = (5.0, 20.0)
+_NOT_FOUND = 404
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """An InferenceService of ours: what it serves, whether it can answer, why not, and where inside the cluster."""
+
+    name: str
+    model: str
+    version: str
+    ready: bool
+    reason: str
+    url: str
+    snapshot_version: str = ""
+
+    @classmethod
+    def of(cls, service: Mapping[str, Any]) -> "ServedModel":
+        """What an InferenceService says of itself."""
+        metadata, status = service["metadata"], service.get("status", {})
+        notes = metadata.get("annotations", {})
+        name = metadata["name"]
+        ready = _condition(status, "Ready").get("status") == "True"
+        return cls(
+            name=name,
+            model=notes.get(MODEL, name),
+            version=notes.get(VERSION, ""),
+            ready=ready,
+            reason="" if ready else _why_not(status),
+            url=status.get("address", {}).get("url") or f"http://{name}-predictor.{metadata['namespace']}.svc",
+            snapshot_version=notes.get(SNAPSHOT, ""),
+        )
+
+
+class Cluster:
+    """The API server, asked about one namespace. Safe to use from several threads."""
+
+    def __init__(self, api: kubernetes.client.ApiClient, namespace: str) -> None:
+        self.namespace = namespace
+        self._custom = kubernetes.client.CustomObjectsApi(api)
+        self._api = api
+
+    @classmethod
+    def connect(cls, namespace: str = "") -> "Cluster":
+        """By the pod's own account, else by the kubeconfig; `namespace` empty: theirs. Asks the API server nothing."""
+        configuration = kubernetes.client.Configuration()
+        try:
+            if _POD_NAMESPACE.exists():
+                kubernetes.config.load_incluster_config(configuration)
+                own = _POD_NAMESPACE.read_text().strip()
+            else:
+                kubernetes.config.load_kube_config(client_configuration=configuration)
+                own = kubernetes.config.list_kube_config_contexts()[1]["context"].get("namespace", "default")
+        except (kubernetes.config.ConfigException, OSError) as error:
+            raise ClusterError(
+                f"no way to a Kubernetes API: {error}. Run in a pod with a ServiceAccount's token, or set KUBECONFIG."
+            ) from error
+        configuration.retries = 2
+        return cls(kubernetes.client.ApiClient(configuration), namespace or own)
+
+    def services(self) -> list[ServedModel]:
+        """The InferenceServices of AnModel, by name."""
+        listed = self._ask(
+            self._custom.list_namespaced_custom_object,
+            *self._place(_INFERENCE_SERVICES),
+            label_selector=f"app.kubernetes.io/part-of={PART_OF}",
+        )
+        items = (listed or {}).get("items", [])
+        return sorted((ServedModel.of(item) for item in items), key=lambda served: served.name)
+
+    def service(self, name: str) -> dict[str, Any] | None:
+        """An InferenceService as the API has it."""
+        return self._ask(self._custom.get_namespaced_custom_object, *self._place(_INFERENCE_SERVICES), name)
+
+    def _place(self, kind: tuple[str, str, str]) -> tuple[str, str, str, str]:
+        group, version, plural = kind
+        return group, version, self.namespace, plural
+
+    def _ask(self, call: Callable[..., Any], *given: Any, **named: Any) -> dict[str, Any] | None:
+        """The API's answer, None when there is no such object."""
+        try:
+            return cast("dict[str, Any]", call(*given, **named, _request_timeout=_TIMEOUT))
+        except ApiException as error:
+            if error.status == _NOT_FOUND and not _unknown_kind(error):
+                return None
+            raise ClusterError(_refusal(self.namespace, error)) from error
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise ClusterError(
+                f"the Kubernetes API does not answer: {type(error).__name__}: {error}. Try again when it does."
+            ) from error
+
+
+def _condition(status: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
+    return next((each for each in status.get("conditions", []) if each["type"] == kind), {})
+
+
+def _why_not(status: Mapping[str, Any]) -> str:
+    """Why an InferenceService is not ready: the model's own failure, else the first condition that is not met."""
+    failure = status.get("modelStatus", {}).get("lastFailureInfo", {})
+    said = failure.get("message") or failure.get("reason")
+    if said:
+        return str(said)
+    for each in status.get("conditions", []):
+        if each.get("status") != "True" and (each.get("message") or each.get("reason")):
+            return f"{each['type']}: {each.get('message') or each.get('reason')}"
+    return "KServe has not said that it is ready yet"
+
+
+def _unknown_kind(error: ApiException) -> bool:
+    """An API server that lacks a kind answers with a text, one that lacks an object with a Status that names it."""
+    return "page not found" in str(error.body)
+
+
+def _refusal(namespace: str, error: ApiException) -> str:
+    if _unknown_kind(error):
+        return (
+            "the Kubernetes API knows no InferenceService or HTTPRoute: KServe or the Gateway API is not installed. "
+            "Install it (docs/platform.md), then run this again."
+        )
+    return f"the Kubernetes API refused ({error.status}), namespace {namespace}: {_message(error)}"
+
+
+def _message(error: ApiException) -> str:
+    """The API's own words."""
+    try:
+        return str(json.loads(error.body or "")["message"])
+    except (ValueError, KeyError, TypeError):
+        return str(error.body or error.reason or "").strip()
