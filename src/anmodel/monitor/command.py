@@ -21,6 +21,7 @@ def command(
 
     Findings go to ClickHouse's monitor_reports as ok, warn or alarm. An alarm does not make the command fail; one of
     drift is told on the topic of model events, once a version and day, and starts a training where Airflow listens.
+    A run that cannot tell it fails and keeps nothing, so that the next one does.
     """
     settings = MonitorSettings.load()
     configure_logging(settings)
