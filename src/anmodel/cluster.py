@@ -2,14 +2,17 @@
 
 What is written is applied server-side under one field manager, so that fields which others own (the autoscaler's
 replicas, an operator's annotation) stay theirs. Every fault of the API's is a ClusterError; what is not there is None.
+Objects are dicts, as the API has them.
 """
 
 import json
+import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+import httpx
 import kubernetes.client
 import kubernetes.config
 import urllib3.exceptions
@@ -22,6 +25,7 @@ PART_OF = "anmodel"
 MODEL, VERSION, SNAPSHOT = "anmodel.io/model", "anmodel.io/version", "anmodel.io/snapshot-version"
 """Annotations of an InferenceService: which model of the registry, which version, of which snapshot version."""
 
+_PLURALS = {"InferenceService": "inferenceservices", "HTTPRoute": "httproutes"}
 _INFERENCE_SERVICES = ("serving.kserve.io", "v1beta1", "inferenceservices")
 _HTTP_ROUTES = ("gateway.networking.k8s.io", "v1", "httproutes")
 _POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
@@ -62,17 +66,22 @@ class ServedModel:
 class Cluster:
     """The API server, asked about one namespace. Safe to use from several threads."""
 
-    def __init__(self, api: kubernetes.client.ApiClient, namespace: str) -> None:
+    def __init__(self, configuration: Any, namespace: str, *, inside: bool) -> None:
+        """`inside`: this process can reach pods and Services itself; else the API server passes requests on."""
         self.namespace = namespace
+        self._configuration, self._inside = configuration, inside
+        api = kubernetes.client.ApiClient(configuration)
         self._custom = kubernetes.client.CustomObjectsApi(api)
-        self._api = api
+        self._core, self._apps = kubernetes.client.CoreV1Api(api), kubernetes.client.AppsV1Api(api)
+        self._plain = api.sanitize_for_serialization
 
     @classmethod
     def connect(cls, namespace: str = "") -> "Cluster":
         """By the pod's own account, else by the kubeconfig; `namespace` empty: theirs. Asks the API server nothing."""
         configuration = kubernetes.client.Configuration()
+        inside = _POD_NAMESPACE.exists()
         try:
-            if _POD_NAMESPACE.exists():
+            if inside:
                 kubernetes.config.load_incluster_config(configuration)
                 own = _POD_NAMESPACE.read_text().strip()
             else:
@@ -80,10 +89,11 @@ class Cluster:
                 own = kubernetes.config.list_kube_config_contexts()[1]["context"].get("namespace", "default")
         except (kubernetes.config.ConfigException, OSError) as error:
             raise ClusterError(
-                f"no way to a Kubernetes API: {error}. Run in a pod with a ServiceAccount's token, or set KUBECONFIG."
+                f"no way to a Kubernetes API: {str(error).rstrip('.')}. Run in a pod whose ServiceAccount has a token, "
+                "or set KUBECONFIG."
             ) from error
         configuration.retries = 2
-        return cls(kubernetes.client.ApiClient(configuration), namespace or own)
+        return cls(configuration, namespace or own, inside=inside)
 
     def services(self) -> list[ServedModel]:
         """The InferenceServices of AnModel, by name."""
@@ -96,8 +106,74 @@ class Cluster:
         return sorted((ServedModel.of(item) for item in items), key=lambda served: served.name)
 
     def service(self, name: str) -> dict[str, Any] | None:
-        """An InferenceService as the API has it."""
+        """An InferenceService."""
         return self._ask(self._custom.get_namespaced_custom_object, *self._place(_INFERENCE_SERVICES), name)
+
+    def route(self, name: str) -> dict[str, Any] | None:
+        """An HTTPRoute."""
+        return self._ask(self._custom.get_namespaced_custom_object, *self._place(_HTTP_ROUTES), name)
+
+    def deployment(self, name: str) -> dict[str, Any] | None:
+        """A Deployment."""
+        return self._ask(self._apps.read_namespaced_deployment, name, self.namespace)
+
+    def pods(self, selector: Mapping[str, str]) -> list[dict[str, Any]]:
+        """The pods with these labels that are not on their way out."""
+        labels = ",".join(f"{name}={value}" for name, value in selector.items())
+        listed = self._ask(self._core.list_namespaced_pod, self.namespace, label_selector=labels)
+        return [pod for pod in (listed or {}).get("items", []) if "deletionTimestamp" not in pod["metadata"]]
+
+    def apply(self, object_: Mapping[str, Any]) -> dict[str, Any]:
+        """Make an InferenceService or HTTPRoute so; what an earlier one of ours said and this one does not, goes."""
+        group, _, version = object_["apiVersion"].partition("/")
+        applied = self._ask(
+            self._custom.patch_namespaced_custom_object,
+            *self._place((group, version, _PLURALS[object_["kind"]])),
+            object_["metadata"]["name"],
+            dict(object_),
+            field_manager=FIELD_MANAGER,
+            force=True,
+            _content_type="application/apply-patch+yaml",
+        )
+        if applied is None:
+            raise ClusterError(f"namespace {self.namespace} is not there. Create it, or set KUBERNETES_NAMESPACE.")
+        return applied
+
+    def remove(self, name: str) -> None:
+        """Delete an InferenceService, and with it what KServe made of it. Safe to repeat."""
+        self._ask(self._custom.delete_namespaced_custom_object, *self._place(_INFERENCE_SERVICES), name)
+
+    def ask(self, kind: str, name: str, port: int, path: str, body: Any = None, *, seconds: float = 20.0) -> Any:
+        """GET a path of a Service or pod (`kind`: services, pods), or POST a body to it; the JSON that it answers.
+
+        httpx.HTTPError when it does not answer, or refuses: that is its fault and not the API server's.
+        """
+        with self._http(kind, name, port, seconds) as http:
+            answer = http.get(path) if body is None else http.post(path, json=body)
+        answer.raise_for_status()
+        return answer.json()
+
+    def _http(self, kind: str, name: str, port: int, seconds: float) -> httpx.Client:
+        if self._inside:
+            host = f"{name}.{self.namespace}.svc" if kind == "services" else self._address(name)
+            return httpx.Client(base_url=f"http://{host}:{port}", timeout=seconds, trust_env=False)
+        given = self._configuration
+        context = ssl.create_default_context(cafile=given.ssl_ca_cert)
+        if given.cert_file:
+            context.load_cert_chain(given.cert_file, given.key_file)
+        token = given.get_api_key_with_prefix("authorization")
+        return httpx.Client(
+            base_url=f"{given.host}/api/v1/namespaces/{self.namespace}/{kind}/http:{name}:{port}/proxy",
+            verify=context,
+            headers={"authorization": token} if token else None,
+            timeout=seconds,
+            trust_env=False,
+        )
+
+    def _address(self, pod: str) -> str:
+        found = self._ask(self._core.read_namespaced_pod, pod, self.namespace) or {}
+        address = str(found.get("status", {}).get("podIP", pod))
+        return f"[{address}]" if ":" in address else address
 
     def _place(self, kind: tuple[str, str, str]) -> tuple[str, str, str, str]:
         group, version, plural = kind
@@ -106,7 +182,7 @@ class Cluster:
     def _ask(self, call: Callable[..., Any], *given: Any, **named: Any) -> dict[str, Any] | None:
         """The API's answer, None when there is no such object."""
         try:
-            return cast("dict[str, Any]", call(*given, **named, _request_timeout=_TIMEOUT))
+            return cast("dict[str, Any]", self._plain(call(*given, **named, _request_timeout=_TIMEOUT)))
         except ApiException as error:
             if error.status == _NOT_FOUND and not _unknown_kind(error):
                 return None
