@@ -17,6 +17,10 @@ PAGE = DOCS / "chart.md"
 BEGIN, END = "<!-- values: begin, made by docs/render_chart.py -->", "<!-- values: end -->"
 _WHOLE = {"resources", "strategy"}
 """Keys whose contents are a value of their own, not keys of the chart."""
+SERVICES = ("collector", "consumer", "gateway", "marketapp", "migrate", "generator", "test")
+STEPS = ("export", "trends", "snapshot", "train", "register", "score", "monitor")
+WORKLOADS = (*SERVICES, *STEPS)
+"""Keys that may also have those of `pods`."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,7 @@ def schema() -> str:
             described = described.get("properties", {}).get(key) or {}
         if described:
             described["description"] = value.meaning
-    for workload in ("collector", "consumer", "gateway", "marketapp", "migrate", "generator", "test"):
+    for workload in WORKLOADS:
         properties = document["properties"][workload]["properties"]
         for value in values():
             if value.path[0] == "pods" and len(value.path) == 2:

@@ -16,6 +16,7 @@ import yaml
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts/anmodel"
 NAMESPACE = "shop"
+STEPS = ("export", "trends", "snapshot", "train", "register", "score", "monitor")
 Object = dict[str, Any]
 
 _PLAIN_KAFKA: Object = {"kafka": {"securityProtocol": "PLAINTEXT"}}
@@ -35,6 +36,7 @@ COMBINATIONS: dict[str, tuple[str, Object]] = {
             "consumer": {"keda": {"enabled": True}},
             "gateway": {"autoscaling": {"enabled": True}, "rateLimit": "300/minute"},
             "generator": {"enabled": True},
+            "trends": {"existingSecret": "serpapi"},
             "monitoring": {"podMonitor": True, "rules": True, "dashboards": True},
         },
     ),
@@ -52,10 +54,22 @@ COMBINATIONS: dict[str, tuple[str, Object]] = {
             "kafka": {"securityProtocol": "SSL"},
             "collector": {"kafka": {"certificateSecret": "collector-tls"}},
             "consumer": {"kafka": {"certificateSecret": "consumer-tls"}, "keda": {"enabled": True}},
+            "register": {"kafka": {"certificateSecret": "register-tls"}},
+            "monitor": {"kafka": {"certificateSecret": "monitor-tls"}},
         },
     ),
     "SASL without TLS": ("", {"kafka": {"securityProtocol": "SASL_PLAINTEXT", "saslMechanism": "PLAIN"}}),
     "no policies, no migration": ("", {"networkPolicy": {"enabled": False}, "migrate": {"enabled": False}}),
+    "no steps": ("kind", {"steps": {"enabled": False}}),
+    "Amazon's S3 by the pods' identity": (
+        "",
+        {
+            "lake": {"url": "s3://shop-lake/anmodel"},
+            "s3": {"endpoint": "", "region": "eu-central-1", "existingSecret": ""},
+            "pods": {"serviceAccountAnnotations": {"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/shop"}},
+            "networkPolicy": {"s3": {"podLabels": None, "cidrs": ["203.0.113.64/26"]}},
+        },
+    ),
     "placed pods": (
         "",
         {
@@ -137,6 +151,13 @@ class Rendered:
             yield f"{made['kind']} {made['metadata']['name']}", made["spec"]["template"]
         for made in self.kind("Pod"):
             yield f"Pod {made['metadata']['name']}", made
+        for step, pod in self.steps().items():
+            yield f"step {step}", pod
+
+    def steps(self) -> dict[str, Object]:
+        """The batch steps' pods, as the ConfigMap holds them for Airflow, by step."""
+        held = [made["data"] for made in self.kind("ConfigMap") if made["metadata"]["name"].endswith("-steps")]
+        return {file.removesuffix(".yaml"): yaml.safe_load(text) for data in held for file, text in data.items()}
 
     def deployments(self) -> dict[str, Object]:
         """The Deployments by stage."""

@@ -39,6 +39,11 @@ def test_every_object_has_the_shape_its_kind_demands(rendered: Rendered, schemas
     assert not faults_of_shape(rendered.text, schemas)
 
 
+def test_the_steps_pods_in_their_config_map_have_the_shape_of_pods(rendered: Rendered, schemas: Path) -> None:
+    pods = yaml.safe_dump_all(rendered.steps().values())
+    assert not faults_of_shape(pods, schemas)
+
+
 def test_the_chart_is_of_the_same_version_as_the_code() -> None:
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
     assert (chart["version"], chart["appVersion"]) == (__version__, __version__)

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from rendered import Object, Rendered, environment, render, secret_files, stage_of
+from rendered import STEPS, Object, Rendered, environment, render, secret_files, stage_of
 
 LISTENING = {"collector": "/ready", "consumer": "/ready", "gateway": "/health", "marketapp": "/health"}
 """Stage → path of its readiness. The gateway's own /ready is 503 in fallback mode, in which it must be asked still."""
@@ -19,7 +19,8 @@ def test_every_stage_has_its_workload(rendered: Rendered) -> None:
     made = {stage_of(pod) for _, pod in rendered.pods()}
     off = {"migrate"} if rendered.name == "no policies, no migration" else set()
     on = {"generator"} if rendered.name in ("kind for Tilt", "kind with everything", "a steady stream") else set()
-    assert made == ({*LISTENING, "migrate", "test"} - off) | on
+    steps = set() if rendered.name == "no steps" else set(STEPS)
+    assert made == ({*LISTENING, "migrate", "test"} - off) | on | steps
 
 
 def test_every_pod_runs_with_the_least_rights(rendered: Rendered) -> None:
@@ -173,6 +174,20 @@ PASSWORDS: dict[str, dict[str, Any]] = {
         "marketapp": {},
         "migrate": {"clickhouse_password": ("anmodel-clickhouse", "password")},
         "test": {},
+        "export": {
+            "clickhouse_password": ("anmodel-clickhouse", "password"),
+            "pg_user": ("anmodel-pg-users", "username"),
+            "pg_password": ("anmodel-pg-users", "password"),
+        },
+        "trends": {},
+        "snapshot": {},
+        "train": {},
+        "register": {"kafka_password": ("anmodel-register", "password")},
+        "score": {"clickhouse_password": ("anmodel-clickhouse", "password")},
+        "monitor": {
+            "kafka_password": ("anmodel-monitor", "password"),
+            "clickhouse_password": ("anmodel-clickhouse", "password"),
+        },
     },
     "kind with everything": {
         "collector": {
@@ -183,6 +198,7 @@ PASSWORDS: dict[str, dict[str, Any]] = {
             "pg_user": ("anmodel-pg-users", "username"),
             "pg_password": ("anmodel-pg-users", "password"),
         },
+        "trends": {"serpapi_key": ("serpapi", "serpapi-key")},
     },
     "plain Kafka": {"collector": {}, "consumer": {"clickhouse_password": ("anmodel-clickhouse", "password")}},
     "mutual TLS": {"collector": {}},

@@ -4,12 +4,12 @@ import ipaddress
 from typing import Any
 
 import pytest
-from rendered import Object, Rendered, render, stage_of
+from rendered import STEPS, Object, Rendered, render, stage_of
 
 Flow = tuple[str, str, int]
 """Who, to whom, at which port."""
 
-STAGES = ("collector", "consumer", "gateway", "marketapp", "migrate", "generator", "test")
+STAGES = ("collector", "consumer", "gateway", "marketapp", "migrate", "generator", "test", *STEPS)
 
 # the picture of one release: an edge, Kafka, ClickHouse, Postgres, a predictor
 PICTURE: set[Flow] = {
@@ -26,8 +26,17 @@ PICTURE: set[Flow] = {
     ("gateway", "postgres", 5432),
     ("gateway", "predictor", 8080),
     ("migrate", "clickhouse", 8123),
+    ("export", "clickhouse", 8123),
+    ("export", "postgres", 5432),
+    ("score", "clickhouse", 8123),
+    ("monitor", "clickhouse", 8123),
+    ("register", "kafka", 9092),
+    ("monitor", "kafka", 9092),
+    *((step, "s3", 8333) for step in STEPS),
+    *((step, "mlflow", 5000) for step in ("train", "register", "score", "monitor")),
 }
 GENERATOR: set[Flow] = {("generator", "collector", 8001), ("generator", "postgres", 5432)}
+TRENDS: set[Flow] = {("trends", "internet", 443)}
 LIMITS: set[Flow] = {("collector", "valkey", 6379), ("gateway", "valkey", 6379)}
 WATCHING: set[Flow] = {
     ("monitoring", "collector", 8001),
@@ -36,10 +45,21 @@ WATCHING: set[Flow] = {
 }
 EDGE = {flow for flow in PICTURE if flow[0] == "edge"}
 
+OPEN = [("trends", {443})]
+"""Stage and ports of the roads whose far end no policy can know: the internet."""
+
 PARTIES: dict[str, Object] = {
     "kafka": {"podSelector": {"matchLabels": {"strimzi.io/name": "anmodel-kafka"}}},
     "clickhouse": {"podSelector": {"matchLabels": {"clickhouse.altinity.com/chi": "anmodel"}}},
     "postgres": {"podSelector": {"matchLabels": {"cnpg.io/cluster": "anmodel-pg"}}},
+    "s3": {"podSelector": {"matchLabels": {"app.kubernetes.io/instance": "s3"}}},
+    "mlflow": {"podSelector": {"matchLabels": {"app.kubernetes.io/name": "mlflow"}}},
+    "internet": {
+        "ipBlock": {
+            "cidr": "0.0.0.0/0",
+            "except": ["10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"],
+        }
+    },
     "valkey": {"podSelector": {"matchLabels": {"app.kubernetes.io/name": "valkey"}}},
     "predictor": {"podSelector": {"matchLabels": {"serving.kserve.io/inferenceservice": "context-aware"}}},
     "edge": {
@@ -55,9 +75,10 @@ PARTIES: dict[str, Object] = {
 PICTURES: dict[str, set[Flow]] = {
     "kind": PICTURE,
     "production": PICTURE | LIMITS | WATCHING,
-    "kind with everything": PICTURE | GENERATOR | LIMITS | WATCHING,
+    "kind with everything": PICTURE | GENERATOR | TRENDS | LIMITS | WATCHING,
     "no edge": PICTURE - EDGE,
     "plain Kafka": PICTURE - EDGE,
+    "no steps": {flow for flow in PICTURE if flow[0] not in STEPS},
 }
 
 
@@ -137,8 +158,9 @@ def test_no_rule_is_open_to_everybody(rendered: Rendered) -> None:
                     {"podSelector": {"matchLabels": {}}},
                     {"namespaceSelector": {}},
                 )
-                if "ipBlock" in peer:
-                    assert ipaddress.ip_network(peer["ipBlock"]["cidr"]).prefixlen > 0
+                if "ipBlock" in peer and ipaddress.ip_network(peer["ipBlock"]["cidr"]).prefixlen == 0:
+                    ports = {port["port"] for port in rule["ports"]}
+                    assert (policy["metadata"]["labels"]["app.kubernetes.io/component"], ports) in OPEN
 
 
 def _to(stage: str, rendered: Rendered) -> list[Any]:

@@ -154,4 +154,6 @@ def test_every_dashboard_is_whole(watched: Rendered) -> None:
 
 
 def test_nothing_of_the_prometheus_operator_is_there_unless_it_is_asked_for(helm_there: None) -> None:
-    assert not render("kind").kind("PodMonitor", "PrometheusRule", "ConfigMap", "ScaledObject", "TriggerAuthentication")
+    plain = render("kind")
+    assert not plain.kind("PodMonitor", "PrometheusRule", "ScaledObject", "TriggerAuthentication")
+    assert not list(dashboards(plain))

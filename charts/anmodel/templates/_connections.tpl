@@ -54,6 +54,12 @@ KAFKA_OPTIONS: {{ . | quote }}
 {{- end }}
 {{- end }}
 
+{{/* Kafka, for a stage that tells or hears news about models. Given as kafkaEnv. */}}
+{{- define "anmodel.modelEventsEnv" -}}
+{{ include "anmodel.kafkaEnv" . }}
+MODEL_TOPIC: {{ (first .).Values.kafka.modelTopic }}
+{{- end }}
+
 {{- define "anmodel.clickhouseEnv" -}}
 {{- with .Values.clickhouse -}}
 CLICKHOUSE_HOST: {{ .host | quote }}
@@ -98,6 +104,29 @@ PG_CA: /run/secrets/anmodel/pg_ca.pem
 {{ include "anmodel.file" (list .caSecret.name .caSecret.key "pg_ca.pem") }}
 {{- end }}
 {{- end }}
+{{- end }}
+
+{{- define "anmodel.lakeEnv" -}}
+PARQUET_OUT: {{ .Values.lake.url | quote }}
+AWS_DEFAULT_REGION: {{ .Values.s3.region | quote }}
+{{- with .Values.s3.endpoint }}
+AWS_ENDPOINT_URL: {{ . | quote }}
+{{- end }}
+{{- end }}
+
+{{/* The keys of the S3. They are no files: every client of S3 looks for them in its environment. */}}
+{{- define "anmodel.s3Refs" -}}
+{{- with .Values.s3 -}}
+{{- if .existingSecret -}}
+AWS_ACCESS_KEY_ID: {secretKeyRef: {name: {{ .existingSecret }}, key: {{ .accessKeyKey | quote }}}}
+AWS_SECRET_ACCESS_KEY: {secretKeyRef: {name: {{ .existingSecret }}, key: {{ .secretKeyKey | quote }}}}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "anmodel.mlflowEnv" -}}
+MLFLOW_TRACKING_URI: {{ .Values.mlflow.url | quote }}
+MODEL_NAME: {{ .Values.predictor.modelName }}
 {{- end }}
 
 {{/* Rate limits of a stage that has one. Given (list $ "gateway") */}}

@@ -3,9 +3,11 @@ What all pods have in common, written once. A workload gives a dict:
   root   $
   stage  its name; its values are .Values.<stage>
   env    YAML, variable to value
+  refs   YAML, variable to where its value comes from (valueFrom); may be missing
   files  YAML, sources of the volume /run/secrets/anmodel; may be empty
   args   a list of arguments; without them the image's own are used
   ready  the path of its readiness probe; without it, it does not listen and has no probes
+  grace  seconds to end in, where the stage's values do not say it
 */}}
 
 {{/* metadata and spec of a pod */}}
@@ -26,7 +28,7 @@ spec:
   serviceAccountName: {{ include "anmodel.name" (list .root .stage) }}
   automountServiceAccountToken: false
   enableServiceLinks: false
-  {{- with $values.terminationGracePeriodSeconds }}
+  {{- with $values.terminationGracePeriodSeconds | default .grace }}
   terminationGracePeriodSeconds: {{ . }}
   {{- end }}
   {{- with .root.Values.image.pullSecrets }}
@@ -77,7 +79,7 @@ spec:
         - {name: secrets, mountPath: /run/secrets/anmodel, readOnly: true}
         {{- end }}
   volumes:
-    - {name: tmp, emptyDir: {sizeLimit: 64Mi}}
+    - {name: tmp, emptyDir: {sizeLimit: {{ $values.tmpSize | default "64Mi" }}}}
     {{- with .files }}
     - name: secrets
       projected:
@@ -93,9 +95,13 @@ spec:
 {{- $env := include "anmodel.commonEnv" .root | fromYaml -}}
 {{- if .files }}{{ $_ := set $env "ANMODEL_SECRETS" "/run/secrets/anmodel" }}{{ end -}}
 {{- $env = merge (.env | fromYaml) $env -}}
-{{- range $extra }}{{ $env = omit $env .name }}{{ end -}}
+{{- $refs := .refs | default "" | fromYaml -}}
+{{- range $extra }}{{ $env = omit $env .name }}{{ $refs = omit $refs .name }}{{ end -}}
 {{- range $name, $value := $env }}
 - {name: {{ $name }}, value: {{ toString $value | quote }}}
+{{- end }}
+{{- range $name, $from := $refs }}
+- {name: {{ $name }}, valueFrom: {{ toJson $from }}}
 {{- end }}
 {{- with $extra }}
 {{ toYaml . }}
