@@ -8,7 +8,6 @@ import platform
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version as installed
 from pathlib import Path
@@ -27,43 +26,18 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import infer_signature
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 
+from anmodel import model_files
 from anmodel.errors import NotReadyError, RegistryError
 from anmodel.model import ContextAwareModel
+from anmodel.model_version import LoadedModel, ModelVersion
 from anmodel.settings import RegistrySettings
+
+__all__ = ["CHAMPION", "FORMER", "LoadedModel", "ModelVersion", "Registry", "code_versions"]
 
 CHAMPION = "champion"
 FORMER = "former"
 """The alias of the version that the champion replaced; a rollback goes there."""
 _CODE = ("anmodel", "lightgbm", "scikit-learn", "numpy", "pandas")
-
-
-@dataclass(frozen=True)
-class ModelVersion:
-    """One trained model in the registry. `tags` say how it came about and what was decided about it."""
-
-    name: str
-    version: str
-    run_id: str
-    snapshot_version: str
-    metrics: dict[str, float]
-    created_at: datetime
-    tags: dict[str, str]
-
-    @property
-    def contract(self) -> dict[str, Any]:
-        """The snapshot's contract that the model was trained for; {} when none was logged."""
-        contract: dict[str, Any] = json.loads(self.tags.get("contract", "{}"))
-        return contract
-
-
-@dataclass(frozen=True)
-class LoadedModel:
-    """A model ready to predict, with the contract it was trained for."""
-
-    model: ContextAwareModel
-    contract: dict[str, Any]
-    version: ModelVersion
-    metrics: dict[str, float]
 
 
 class Registry:
@@ -98,7 +72,7 @@ class Registry:
                 mlflow.log_metrics({name: float(value) for name, value in metrics.items()})
                 mlflow.log_artifacts(str(files))
                 mlflow.log_dict(dict(contract), "contract.json")
-                logged = _log_model(model, example)
+                logged = _log_model(model, example, model_files.metadata(contract, metrics))
                 tags = {
                     **inputs,
                     "snapshot_version": str(contract.get("version", "")),
@@ -233,7 +207,7 @@ def code_versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: installed(name) for name in _CODE}}
 
 
-def _log_model(model: ContextAwareModel, example: pd.DataFrame | None) -> Any:
+def _log_model(model: ContextAwareModel, example: pd.DataFrame | None, metadata: dict[str, Any]) -> Any:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*integer column.*")  # will_purchase_pred is never missing
         signature = None if example is None else infer_signature(example, model.predict(example))
@@ -242,6 +216,7 @@ def _log_model(model: ContextAwareModel, example: pd.DataFrame | None) -> Any:
         name="model",
         signature=signature,
         input_example=example,
+        metadata=metadata,
         # The default, skops, refuses LightGBM's types; the package itself must be there to load it either way.
         serialization_format="cloudpickle",
         # Named, so that MLflow does not start a process that guesses them.

@@ -75,8 +75,24 @@ class Predictor:
 
 
 def start_predictor(models: Models, guardian: Guardian) -> Predictor:
+    """One that serves the registry's champion."""
+    return _start(models, guardian, {**models.variables, "CHAMPION_POLL_SECONDS": "0.2"})
+
+
+def start_folder_predictor(models: Models, guardian: Guardian, folder: Path, **more: str) -> Predictor:
+    """One that serves the model in `folder` and knows no registry."""
+    return _start(models, guardian, {"MODEL_NAME": models.registry.name, "MODEL_DIR": str(folder), **more})
+
+
+def model_folders(models: Models) -> list[Path]:
+    """The folders MLflow made of the models, the oldest first."""
+    found = (models.folder / "artifacts").rglob("MLmodel")
+    return [file.parent for file in sorted(found, key=lambda file: file.stat().st_mtime_ns)]
+
+
+def _start(models: Models, guardian: Guardian, variables: dict[str, str]) -> Predictor:
     port = free_port()
-    variables = {**models.variables, "PREDICTOR_PORT": str(port), "CHAMPION_POLL_SECONDS": "0.2", "LOG_FORMAT": "json"}
+    variables = {**variables, "PREDICTOR_PORT": str(port), "LOG_FORMAT": "json"}
     stage = Stage("predictor", variables, models.folder, guardian, f"http://127.0.0.1:{port}")
     stage.start(wait=False)
     eventually(stage.answers, 90)  # KServe's imports alone take seconds, on a busy machine many

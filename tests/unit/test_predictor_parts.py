@@ -13,9 +13,10 @@ from structlog.testing import capture_logs
 
 from anmodel import snapshots
 from anmodel.errors import ContractError, RegistryError
-from anmodel.predictor.champion import ChampionWatch, check_contract
+from anmodel.predictor.champion import ChampionWatch
 from anmodel.predictor.description import describe
 from anmodel.predictor.records import Columns, RecordsRefused, frame_of_records
+from anmodel.predictor.source import check_contract
 from eventually import eventually
 
 COLUMNS = Columns(("visits", "item", "spent"), ("visits", "spent"), ("item",))

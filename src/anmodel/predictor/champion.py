@@ -1,18 +1,16 @@
 """The model in use: looked up in the registry every few seconds, swapped without a request noticing."""
 
 import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
-from anmodel import snapshots
 from anmodel.errors import AnModelError, ContractError, NotReadyError
-from anmodel.predictor.records import Columns, frame_of_records
+from anmodel.predictor.source import Served
 
 if TYPE_CHECKING:
-    from anmodel.registry import LoadedModel, ModelVersion
+    from anmodel.model_version import LoadedModel, ModelVersion
 
 _NO_REGISTRY = "the model registry does not answer, or its champion cannot be loaded; the predictor's log says why"
 
@@ -26,24 +24,15 @@ class Champions(Protocol):
     def load(self, version: "ModelVersion") -> "LoadedModel": ...
 
 
-@dataclass(frozen=True)
-class Served:
-    """A model that answers. A request takes one of these and keeps it to its end, whatever is swapped meanwhile."""
-
-    loaded: "LoadedModel"
-    columns: Columns
-
-    @property
-    def version(self) -> str:
-        return self.loaded.version.version
-
-
 class ChampionWatch:
     """Keeps `served` the registry's champion.
 
     A champion that does not fit this code or cannot be loaded is not served: the one before stays, and `error` says
     why. A registry that does not answer takes nothing away either.
     """
+
+    pending = "No model is registered yet: run `anmodel forecast`."
+    decided = "the registry's alias `champion` decides which model serves; `anmodel register` moves it"
 
     def __init__(self, open_champions: Callable[[], Champions], poll_seconds: float) -> None:
         """`open_champions` is called at the first look: opening the registry takes seconds, and health cannot wait."""
@@ -99,13 +88,10 @@ class ChampionWatch:
     def _swap(self, loaded: "LoadedModel") -> None:
         version = loaded.version.version
         try:
-            check_contract(loaded.contract, version)
+            served = Served.of(loaded)
         except ContractError:
             self._refused = version
             raise
-        served = Served(loaded, Columns.of(loaded.contract))
-        loaded.model.set_params(n_jobs=1)  # requests run side by side: each takes one core
-        loaded.model.predict(frame_of_records([dict.fromkeys(served.columns.names)], served.columns))
         before = self.served.version if self.served else None
         self.served = served
         log.info("champion loaded", version=version, before=before, snapshot=loaded.contract["version"])
@@ -116,26 +102,3 @@ class ChampionWatch:
             kept = self.served.version if self.served else None
             log.error("champion not served", reason=cause or reason, still_serving=kept)
         self.error = reason
-
-
-def check_contract(contract: Mapping[str, Any], version: str) -> None:
-    """ContractError, naming the columns that differ, unless a model's contract is what this code's snapshots hold."""
-    if not contract.get("features"):
-        raise ContractError(
-            f"model version {version} carries no contract of its features. Train it with `anmodel train`"
-        )
-    here = snapshots.contract(contract["horizon_days"])
-    if contract["version"] == here["version"]:
-        return
-    theirs = {feature["name"]: feature["kind"] for feature in contract["features"]}
-    ours = {feature["name"]: feature["kind"] for feature in here["features"]}
-    differences = (
-        ("only in the model", [name for name in theirs if name not in ours]),
-        ("only in this code", [name for name in ours if name not in theirs]),
-        ("of another kind", [name for name in theirs if name in ours and theirs[name] != ours[name]]),
-    )
-    named = "; ".join(f"{words}: {', '.join(names)}" for words, names in differences if names)
-    raise ContractError(
-        f"model version {version} reads snapshot {contract['version']}, this code makes {here['version']}: "
-        f"{named or 'the same columns, computed differently'}. Train again with this code: `anmodel forecast`"
-    )

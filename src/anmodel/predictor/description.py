@@ -3,19 +3,19 @@
 import math
 from typing import Any
 
-from anmodel.predictor.champion import ChampionWatch, Served
+from anmodel.predictor.source import Served, Source
 
 _TOP = 10
 
 
-def describe(name: str, watch: ChampionWatch) -> dict[str, Any]:
+def describe(name: str, source: Source) -> dict[str, Any]:
     """The answer of /info: status and error always, the rest when a model is served."""
-    served = watch.served
-    status = "loaded" if served else "error" if watch.error else "pending"
+    served = source.served
+    status = "loaded" if served else "error" if source.error else "pending"
     answer: dict[str, Any] = {
         "name": name,
         "status": status,
-        "error": watch.error,
+        "error": source.error,
         "version": None,
         "snapshot_version": None,
     }

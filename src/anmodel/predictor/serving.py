@@ -1,4 +1,4 @@
-"""The champion as a KServe model, and KServe's endpoints over it as an application of our own.
+"""The model in use as a KServe model, and KServe's endpoints over it as an application of our own.
 
 KServe's `ModelServer.start` binds every address; so its endpoints are registered on an application that we run.
 """
@@ -21,25 +21,25 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 
 from anmodel import __version__
 from anmodel.predictor import refusals
-from anmodel.predictor.champion import ChampionWatch, Served
 from anmodel.predictor.description import describe
 from anmodel.predictor.records import frame_of_records
+from anmodel.predictor.source import Served, Source
 from anmodel.predictor.tensors import frame_of_request, input_metadata, output_metadata, response_of
 
 _TOP_REASONS = 3
 
 
 class ForecastModel(Model):  # type: ignore[misc]
-    """Forecasts of the champion by protocols v1 and v2. Reasons come too when `parameters` has `explain: true`."""
+    """Forecasts of the model in use by protocols v1 and v2. Reasons come too when `parameters` has `explain: true`."""
 
-    def __init__(self, name: str, watch: ChampionWatch, workers: ThreadPoolExecutor) -> None:
+    def __init__(self, name: str, source: Source, workers: ThreadPoolExecutor) -> None:
         super().__init__(name)
-        self._watch = watch
+        self._source = source
         self._workers = workers
 
     async def healthy(self) -> bool:
         """Whether a model is there to answer."""
-        return self._watch.served is not None
+        return self._source.served is not None
 
     async def get_input_types(self) -> list[dict[str, Any]]:
         """The tensors of the model in use."""
@@ -62,9 +62,9 @@ class ForecastModel(Model):  # type: ignore[misc]
         raise NotImplementedError('ask :predict with "parameters": {"explain": true}')
 
     def _served(self) -> Served:
-        served = self._watch.served
+        served = self._source.served
         if served is None:
-            raise ModelNotReady(self.name, self._watch.error or "No model is registered yet: run `anmodel forecast`.")
+            raise ModelNotReady(self.name, self._source.error or self._source.pending)
         return served
 
     def _predictions(self, payload: Any, served: Served) -> dict[str, Any]:
@@ -85,26 +85,24 @@ class ForecastModel(Model):  # type: ignore[misc]
         return response_of(request, self.name, served.version, served.loaded.model.predict(frame), reasons)
 
 
-class ChampionRepository(ModelRepository):  # type: ignore[misc]
-    """Holds the one model. Loading it means looking at the registry now; it is never unloaded."""
+class OneModelRepository(ModelRepository):  # type: ignore[misc]
+    """Holds the one model. Loading it means that its source looks now; it is never unloaded."""
 
-    def __init__(self, model: ForecastModel, watch: ChampionWatch) -> None:
+    def __init__(self, model: ForecastModel, source: Source) -> None:
         super().__init__()
         self.update(model)
-        self._watch = watch
+        self._source = source
 
     async def load(self, name: str) -> bool:
-        """Look at the registry now."""
+        """Look now: at the registry, or into the folder if its model could not be loaded."""
         if name not in self.models:
             raise ModelNotFound(name)
-        await asyncio.to_thread(self._watch.look)
-        return self._watch.served is not None
+        await asyncio.to_thread(self._source.look)
+        return self._source.served is not None
 
     def unload(self, name: str) -> None:
-        """Refused: which model serves is decided in the registry."""
-        raise NotImplementedError(
-            "the registry's alias `champion` decides which model serves; `anmodel register` moves it"
-        )
+        """Refused: which model serves is decided elsewhere."""
+        raise NotImplementedError(self._source.decided)
 
 
 class ReadyDataPlane(DataPlane):  # type: ignore[misc]
@@ -116,19 +114,19 @@ class ReadyDataPlane(DataPlane):  # type: ignore[misc]
         return all([await model.healthy() for model in models])
 
 
-def create_app(name: str, watch: ChampionWatch, *, workers: int = 2) -> FastAPI:
-    """The model server of one model; `watch` runs while it serves, `workers` requests are computed at once."""
+def create_app(name: str, source: Source, *, workers: int = 2) -> FastAPI:
+    """The model server of one model; `source` runs while it serves, `workers` requests are computed at once."""
     pool = ThreadPoolExecutor(workers, thread_name_prefix="predict")
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        watch.start()
+        source.start()
         yield
-        await asyncio.to_thread(watch.stop)
+        await asyncio.to_thread(source.stop)
         pool.shutdown(cancel_futures=True)
 
     app = FastAPI(title="AnModel predictor", version=__version__, lifespan=lifespan, redoc_url=None)
-    repository = ChampionRepository(ForecastModel(name, watch, pool), watch)
+    repository = OneModelRepository(ForecastModel(name, source, pool), source)
     dataplane, extension = ReadyDataPlane(model_registry=repository), ModelRepositoryExtension(repository)
     register_v1_endpoints(app, dataplane, extension)
     register_v2_endpoints(app, dataplane, extension)
@@ -138,7 +136,7 @@ def create_app(name: str, watch: ChampionWatch, *, workers: int = 2) -> FastAPI:
         """The model in use, its features and how good it is; `status` and `error` also when there is none."""
         if model_name != name:
             raise ModelNotFound(model_name)
-        return describe(name, watch)
+        return describe(name, source)
 
     @app.get("/", include_in_schema=False)
     @app.get("/health")
