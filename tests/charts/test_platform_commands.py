@@ -1,6 +1,7 @@
 """What is done with a part: which commands, in which order, and how it is waited for."""
 
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -57,7 +58,9 @@ def test_an_overlays_values_come_after_those_for_all() -> None:
 
 
 def test_custom_resources_are_applied_and_each_condition_waited_for() -> None:
-    runner = applied("kafka")
+    runner = applied(
+        "kafka", **THERE, **{"kubectl --context=kind-anmodel -n anmodel get secret": {"data": {"password": ""}}}
+    )
     apply, *waits = runner.ran
     assert apply == "kubectl --context=kind-anmodel apply -f -"
     assert runner.given[apply] == f"# from kubectl kustomize {K8S}/overlays/kind/kafka"
@@ -145,6 +148,32 @@ def test_airflows_chart_is_told_image_and_version() -> None:
     assert "--set-string=images.airflow.tag=1.2.3" in chart
 
 
+def test_airflows_pods_are_told_which_build_they_run() -> None:
+    """Else those of an older one under the same tag would stay."""
+    there = {
+        **THERE,
+        "kubectl --context=kind-anmodel -n": {"data": dict.fromkeys(PLATFORM.secrets["anmodel-airflow"].data, "")},
+    }
+    annotation = "airflowPodAnnotations.anmodel"
+    (chart,) = [
+        it for it in applied("airflow", **there, **{"docker image inspect": "sha256:77\n"}).ran if " upgrade " in it
+    ]
+    assert re.search(rf"{annotation}\\\.io/images=sha256:77\W", chart), chart
+    runner = Notes(dict(there))
+    target(runner, ours=OurImages(registry="registry.test/shop", tag="7")).apply(overlay("kind").part("airflow"))
+    (chart,) = [it for it in runner.ran if " upgrade " in it]
+    assert re.search(rf"{annotation}\\\.io/images=registry\.test/shop/anmodel/airflow:7\W", chart), chart
+
+
+def test_jobs_are_taken_away_before_they_are_made_anew() -> None:
+    secret = {"data": dict.fromkeys(PLATFORM.secrets["anmodel-airflow"].data, "")}
+    ran = applied("airflow", **THERE, **{"kubectl --context=kind-anmodel -n": secret}).ran
+    delete = "kubectl --context=kind-anmodel -n anmodel delete --ignore-not-found " + " ".join(
+        overlay("kind").part("airflow").jobs
+    )
+    assert ran.index(delete) < next(number for number, it in enumerate(ran) if " upgrade " in it)
+
+
 def test_a_context_that_is_given_wins() -> None:
     runner = Notes({"kubectl --context=mine get namespace": "there"})
     Target(PLATFORM, overlay("kind"), runner, "mine", OURS).apply(overlay("kind").part("namespace"))
@@ -166,7 +195,8 @@ def test_the_test_overlay_needs_neither_charts_nor_images() -> None:
 def test_a_dry_run_shows_what_would_be_typed_and_runs_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["up", "--overlay", "kind", "--with", "keda", "--dry-run"]) == 0
     shown = capsys.readouterr().out
-    assert "about 7900 MB of memory" in shown
+    need = overlay("kind").needed(overlay("kind").chosen(["keda"]))
+    assert f"about {need} MB of memory" in shown
     order = [line.split()[1].rstrip(":") for line in shown.splitlines() if line.startswith("──")]
     assert order == [it.name for it in overlay("kind").chosen(["keda"])]
     assert f"kubectl kustomize {K8S}/overlays/kind/kafka | kubectl --context=kind-anmodel apply -f -" in shown

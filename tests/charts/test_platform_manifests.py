@@ -26,6 +26,7 @@ from bringup.parts import K8S
 
 FORBIDDEN = ("bitnami", "minio", "ingress-nginx", "zookeeper", "provectus", "cp-kafka")
 UNKNOWN_SHAPES = "ObjectStore"  # of the plugin for backups: no schema of it is at hand
+STARTS_PODS = {"Deployment airflow-scheduler", "Deployment airflow-triggerer"}
 SOURCES = [path for path in K8S.rglob("*") if path.suffix in {".yaml", ".toml", ".json"}]
 
 
@@ -56,10 +57,11 @@ def test_every_folder_of_an_overlay_and_every_file_of_values_belongs_to_a_part(n
     assert {path.stem for path in (K8S / "values").iterdir()} <= charts
 
 
-def test_a_part_has_a_chart_or_manifests() -> None:
+def test_a_part_has_a_chart_or_manifests_or_is_images_alone() -> None:
     for it in PLATFORM.overlays.values():
         for part in it.parts:
-            assert part.chart or (it.folder / part.folder / "kustomization.yaml").exists(), f"{part.name} of {it.name}"
+            manifests = (it.folder / part.folder / "kustomization.yaml").exists()
+            assert part.chart or manifests or part.images, f"{part.name} of {it.name}"
 
 
 def images(found: Any) -> Iterator[str]:
@@ -163,14 +165,20 @@ def test_every_pod_of_ours_is_kept_small(name: str) -> None:
     for called, pod in pods(name):
         assert pod["securityContext"]["runAsNonRoot"] is True, called
         assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}, called
-        assert pod["automountServiceAccountToken"] is False, called
-        for container in pod["containers"]:
+        if called not in STARTS_PODS:
+            assert pod["automountServiceAccountToken"] is False, called
+        for container in [*pod["containers"], *pod.get("initContainers", [])]:
             assert container["securityContext"]["allowPrivilegeEscalation"] is False, called
             assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}, called
             assert {"cpu", "memory"} <= set(container["resources"]["requests"]), called
             assert "memory" in container["resources"]["limits"], called
-            if container["name"] in {"mlflow", "backup"}:  # databases write beside their data
+            if it_is_no_database(called):
                 assert container["securityContext"]["readOnlyRootFilesystem"] is True, called
+
+
+def it_is_no_database(called: str) -> bool:
+    """Those of operators write beside their data."""
+    return not called.startswith("ClickHouse")
 
 
 def test_mlflow_answers_to_every_name_it_is_called_by() -> None:
@@ -191,6 +199,7 @@ def test_every_workload_with_data_has_a_policy_of_who_may_call(name: str) -> Non
         {"app.kubernetes.io/name": "valkey"},
         {"app.kubernetes.io/name": "mlflow"},
         {"app.kubernetes.io/name": "kafka-ui"},
+        {"tier": "airflow", "release": "airflow"},
     ):
         assert labels in chosen
     (listener,) = named("Kafka", "anmodel", in_overlay=name)["spec"]["kafka"]["listeners"]

@@ -115,7 +115,8 @@ def test_the_list_has_what_tilt_reads() -> None:
     for name in OVERLAYS:
         found = json.loads(json.dumps(listed(overlay(name))))
         assert [it["name"] for it in found] == [it.name for it in overlay(name).parts]
-        assert all({"name", "needs", "group", "optional", "memory_mb", "links"} <= set(it) for it in found)
+        wanted = {"name", "needs", "group", "optional", "memory_mb", "links", "images"}
+        assert all(wanted <= set(it) for it in found)
 
 
 def test_the_file_runs_as_a_script_beside_the_standard_librarys_module_of_its_name(tmp_path: Path) -> None:

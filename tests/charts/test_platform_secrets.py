@@ -36,6 +36,14 @@ def test_a_missing_secret_is_made_and_its_values_are_on_no_command_line() -> Non
     assert len(made["stringData"]["password"]) == 32
 
 
+def test_a_secrets_annotations_are_made_with_it() -> None:
+    runner = Notes({GET: ""})
+    ensure_secret(runner, KUBECTL, PLATFORM.secrets["anmodel-s3"])
+    annotations = json.loads(runner.given["kubectl create -f -"])["metadata"]["annotations"]
+    assert annotations["serving.kserve.io/s3-endpoint"] == "anmodel-s3.anmodel.svc:8333", "KServe wants no scheme"
+    assert annotations["serving.kserve.io/s3-usehttps"] == "0"
+
+
 def test_two_secrets_have_two_passwords() -> None:
     assert filled({"password": "${random}"}, nobody) != filled({"password": "${random}"}, nobody)
 

@@ -60,16 +60,10 @@ class Cluster:
 
         return b64decode(self.get("secret", name, namespace=namespace)["data"][key]).decode()
 
-    def put_secret(self, name: str, data: Mapping[str, str]) -> None:
+    def put_secret(self, name: str, data: Mapping[str, str], annotations: Mapping[str, str] | None = None) -> None:
         """Make or replace a Secret."""
-        self.apply(
-            {
-                "apiVersion": "v1",
-                "kind": "Secret",
-                "metadata": {"name": name, "namespace": NAMESPACE},
-                "stringData": dict(data),
-            }
-        )
+        metadata = {"name": name, "namespace": NAMESPACE, "annotations": dict(annotations or {})}
+        self.apply({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": dict(data)})
 
     def pods(self, selector: str) -> list[dict[str, Any]]:
         """The pods with these labels that are not on their way out, oldest first."""

@@ -72,8 +72,8 @@ def platform(cluster: Cluster) -> Iterator[Cluster]:
     Release(cluster).uninstall()
     with _timed("the platform is up"):
         testbed.make_secrets(cluster)
+        testbed.make_databases(cluster)
         testbed.start()
-        testbed.make_users_database(cluster)
     _measures.watch(cluster)
     yield cluster
     _measures.end()
@@ -81,6 +81,17 @@ def platform(cluster: Cluster) -> Iterator[Cluster]:
         with _timed("everything is removed"):
             Release(cluster).uninstall()
             testbed.remove()
+
+
+@pytest.fixture(scope="session")
+def batch(platform: Cluster) -> Cluster:
+    """The platform with MLflow, Airflow and the images of the steps, too."""
+    with _timed("the images of batch and serving are built and loaded"):
+        testbed.load_batch_images()
+    with _timed("MLflow and Airflow are up"):
+        testbed.make_buckets(platform)
+        testbed.start_batch(platform)
+    return platform
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 Each step may be repeated; Secrets and data that are there stay as they are.
 """
 
-import hashlib
 import os
 import secrets
 import shlex
@@ -12,20 +11,29 @@ import sys
 from pathlib import Path
 
 import psycopg
+import s3fs
 from psycopg import sql
 
+from bringup.credentials import filled
+from bringup.parts import load
 from certificates import Authority
 from cluster import NAMESPACE, OURS, Cluster, run
 
 ROOT = Path(__file__).parents[2]
 PLATFORM = ROOT / "k8s/platform.py"
 STAGES = ("collector", "consumer", "migrate", "generator", "gateway", "marketapp")
+BATCH_STAGES = ("export", "trends", "snapshot", "train", "register", "score", "monitor", "predictor")
+BATCH_PARTS = ("mlflow", "airflow")
 PLATFORM_IMAGES = {"kafka": "anmodel-test/kafka:4.3.1", "clickhouse": "anmodel-test/clickhouse:26.9"}
 CONTEXT = ("requirements/laptop.txt", "src/anmodel", "tests/cluster/images")
+SECRETS = load().secrets
 NEXT = "next"
 """A second tag of our images, for the tests of upgrades."""
 
-KAFKA_USERS = ("anmodel-collector", "anmodel-consumer")
+KAFKA_USERS = ("anmodel-collector", "anmodel-consumer", "anmodel-register", "anmodel-monitor", "anmodel-gateway")
+OWNERS = ("users", "mlflow", "airflow")
+"""Databases of the cluster's Postgres, each with a role of its name and the Secret anmodel-pg-NAME."""
+BUCKETS = ("lake", "mlflow", "airflow-logs")
 BOOTSTRAP = "anmodel-kafka-bootstrap"
 
 
@@ -37,8 +45,13 @@ def version() -> str:
 
 
 def our_images() -> list[str]:
-    """The images that the release runs, as they are tagged here."""
+    """The images that the release runs all the time, as they are tagged here."""
     return [f"anmodel/{stage}:{version()}" for stage in STAGES]
+
+
+def batch_images() -> list[str]:
+    """Those of the steps, the predictor, MLflow and Airflow."""
+    return [f"anmodel/{name}:{version()}" for name in (*BATCH_STAGES, *BATCH_PARTS)]
 
 
 def make_namespace(cluster: Cluster) -> None:
@@ -55,11 +68,11 @@ def make_namespace(cluster: Cluster) -> None:
 
 
 def load_images() -> None:
-    """Build all images and hand them to the cluster by the command in ANMODEL_LOAD_IMAGE.
+    """Build the images that events need and hand them to the cluster by the command in ANMODEL_LOAD_IMAGE.
 
     Without that variable nothing is built: the cluster must have the images or know where to pull them.
     """
-    loading = shlex.split(os.environ.get("ANMODEL_LOAD_IMAGE", ""))
+    loading = _loading()
     if not loading:
         return
     for name, image in PLATFORM_IMAGES.items():
@@ -69,6 +82,19 @@ def load_images() -> None:
     for image, second in zip(our_images(), following, strict=True):
         run("docker", "tag", image, second)
     run(*loading, *PLATFORM_IMAGES.values(), *our_images(), *following, timeout=900)
+
+
+def load_batch_images() -> None:
+    """The same for the images that batch and serving need."""
+    loading = _loading()
+    if not loading:
+        return
+    run("make", "-C", str(ROOT), "images", f"STAGES={' '.join((*BATCH_STAGES, *BATCH_PARTS))}", timeout=3600)
+    run(*loading, *batch_images(), timeout=1800)
+
+
+def _loading() -> list[str]:
+    return shlex.split(os.environ.get("ANMODEL_LOAD_IMAGE", ""))
 
 
 def _build(name: str, image: str) -> None:
@@ -89,19 +115,31 @@ def _build(name: str, image: str) -> None:
 
 
 def make_secrets(cluster: Cluster) -> None:
-    """The Secrets that the operators would make, and those of the cluster's own databases under our names."""
+    """The Secrets that platform and operators would make, and those of the cluster's own databases under our names."""
     if not cluster.exists("secret", "anmodel-cluster-ca-cert"):
         new_certificates(cluster)
     for user in KAFKA_USERS:
         if not cluster.exists("secret", user):
             cluster.put_secret(user, {"password": secrets.token_hex(16)})
-    if not cluster.exists("secret", "anmodel-clickhouse"):
-        password = secrets.token_hex(16)
-        digest = hashlib.sha256(password.encode()).hexdigest()
-        cluster.put_secret("anmodel-clickhouse", {"password": password, "password_sha256_hex": digest})
     cluster.put_secret("anmodel-valkey", {"password": cluster.secret("databases", "password", "databases")})
-    if not cluster.exists("secret", "anmodel-pg-users"):
-        cluster.put_secret("anmodel-pg-users", {"username": "users", "password": secrets.token_hex(16)})
+    keys = {key: cluster.secret("s3-credentials", key, "storage") for key in _platform_secret("anmodel-s3")[:2]}
+    cluster.put_secret("anmodel-s3", keys, SECRETS["anmodel-s3"].annotations)
+    for name in ("anmodel-clickhouse", *(f"anmodel-pg-{owner}" for owner in OWNERS), "anmodel-dags-login"):
+        _make_secret(cluster, name)
+    _make_secret(cluster, "anmodel-mlflow", ("sslmode=require", "sslmode=disable"))  # that Postgres has no certificate
+    _make_secret(cluster, "anmodel-airflow")
+
+
+def _platform_secret(name: str) -> list[str]:
+    """The keys of one of platform.toml's Secrets."""
+    return list(SECRETS[name].data)
+
+
+def _make_secret(cluster: Cluster, name: str, change: tuple[str, str] = ("", "")) -> None:
+    """A Secret as platform.toml has it, but for one word; what is there stays."""
+    if not cluster.exists("secret", name):
+        data = filled(SECRETS[name].data, cluster.secret)
+        cluster.put_secret(name, {key: value.replace(*change) for key, value in data.items()})
 
 
 def new_certificates(cluster: Cluster, trusted_too: str = "") -> None:
@@ -113,10 +151,10 @@ def new_certificates(cluster: Cluster, trusted_too: str = "") -> None:
     cluster.put_secret("anmodel-kafka-brokers", {"tls.key": key, "tls.crt": certificate})
 
 
-def make_users_database(cluster: Cluster) -> None:
-    """Role and database `users` on the cluster's Postgres, with the password of our Secret. Safe to repeat."""
+def make_databases(cluster: Cluster) -> None:
+    """Our roles and databases on the cluster's Postgres, with the passwords of our Secrets. Safe to repeat."""
     admin = {key: cluster.secret("databases", key, "databases") for key in ("username", "password")}
-    password = cluster.secret("anmodel-pg-users", "password")
+    passwords = {owner: cluster.secret(f"anmodel-pg-{owner}", "password") for owner in OWNERS}
     with (
         cluster.forwarded("service/postgres", 5432, namespace="databases") as port,
         psycopg.connect(
@@ -129,12 +167,25 @@ def make_users_database(cluster: Cluster) -> None:
             sslmode="disable",
         ) as connection,
     ):
-        known = connection.execute("SELECT count(*) FROM pg_roles WHERE rolname = 'users'").fetchone()
-        verb = sql.SQL("ALTER" if known and known[0] else "CREATE")
-        connection.execute(sql.SQL("{} ROLE users LOGIN PASSWORD {}").format(verb, sql.Literal(password)))
-        known = connection.execute("SELECT count(*) FROM pg_database WHERE datname = 'users'").fetchone()
-        if not known or not known[0]:
-            connection.execute("CREATE DATABASE users OWNER users")
+        roles = {row[0] for row in connection.execute("SELECT rolname FROM pg_roles")}
+        databases = {row[0] for row in connection.execute("SELECT datname FROM pg_database")}
+        for owner, password in passwords.items():
+            name, verb = sql.Identifier(owner), sql.SQL("ALTER" if owner in roles else "CREATE")
+            connection.execute(sql.SQL("{} ROLE {} LOGIN PASSWORD {}").format(verb, name, sql.Literal(password)))
+            if owner not in databases:
+                connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(name, name))
+
+
+def make_buckets(cluster: Cluster) -> None:
+    """Our buckets in the cluster's S3. Safe to repeat."""
+    key, secret = (cluster.secret("anmodel-s3", name) for name in _platform_secret("anmodel-s3")[:2])
+    with cluster.forwarded("service/s3", 8333, namespace="storage") as port:
+        s3 = s3fs.S3FileSystem(
+            key=key, secret=secret, endpoint_url=f"http://127.0.0.1:{port}", skip_instance_cache=True
+        )
+        there = {str(name) for name in s3.ls("")}
+        for bucket in set(BUCKETS) - there:
+            s3.mkdir(bucket)
 
 
 def start() -> None:
@@ -142,7 +193,13 @@ def start() -> None:
     run(sys.executable, str(PLATFORM), "up", "--overlay", "test")
 
 
+def start_batch(cluster: Cluster) -> None:
+    """Bring up MLflow and Airflow, with the images as they are now, and wait until they are there."""
+    for part in BATCH_PARTS:
+        run(sys.executable, str(PLATFORM), "apply", part, "--overlay", "test", timeout=900)
+
+
 def remove() -> None:
-    """Delete the namespace with all data in it. What the tests made in the cluster's Postgres and Valkey stays."""
+    """Delete the namespace with all data in it. What the tests made in the cluster's databases and S3 stays."""
     context = run("kubectl", "config", "current-context").strip()
     run(sys.executable, str(PLATFORM), "down", "--overlay", "test", "--delete-data", "--context", context)

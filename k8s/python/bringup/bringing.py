@@ -75,9 +75,11 @@ class Target:
             spec = self.platform.secrets[name]
             self._ensure_namespace(spec.namespace)
             ensure_secret(self.runner, self.kubectl, spec)
-        built = part.images and self.overlay.build_images and not self.ours.registry
+        built = self._builds(part)
         if built:
             self._load(part)
+        if part.jobs:
+            self.runner.run([*self.kubectl, "-n", part.namespace, "delete", "--ignore-not-found", *part.jobs])
         if part.chart:
             self._install(part, part.chart)
         folder = self.overlay.folder / part.folder
@@ -138,14 +140,22 @@ class Target:
 
     def _renew(self, part: Part) -> None:
         """Note the built images' ids in the pods, so that those of an older build under the same tag are replaced."""
-        inspect = ["docker", "image", "inspect", "--format={{.Id}}", *(self.ours.image(name) for name in part.images)]
-        identity = " ".join((self.runner.ask(inspect) or "").split())
-        pods = json.dumps({"spec": {"template": {"metadata": {"annotations": {"anmodel.io/images": identity}}}}})
+        annotations = {"anmodel.io/images": self._built(part)}
+        pods = json.dumps({"spec": {"template": {"metadata": {"annotations": annotations}}}})
         for condition in part.wait:
             words = condition.split()
             if words[0] == "rollout":
                 patch = ["-n", part.namespace, "patch", words[1], "--type=merge", f"--patch={pods}"]
                 self.runner.run([*self.kubectl, *patch])
+
+    def _built(self, part: Part) -> str:
+        """What tells one build of a part's images from another: their ids when they are built here, else their tags."""
+        images = [self.ours.image(name) for name in part.images]
+        ids = self.runner.ask(["docker", "image", "inspect", "--format={{.Id}}", *images]) if self._builds(part) else ""
+        return " ".join((ids or "").split()) or " ".join(images)
+
+    def _builds(self, part: Part) -> bool:
+        return bool(part.images) and self.overlay.build_images and not self.ours.registry
 
     def _install(self, part: Part, chart: Chart) -> None:
         where = [chart.name, f"--version={chart.version}", *([f"--repo={chart.repo}"] if chart.repo else [])]
@@ -157,7 +167,7 @@ class Target:
         command = [*self.helm, "upgrade", "--install", part.name, *where, "-n", part.namespace]
         command += ["--skip-crds"] if chart.crds else []
         command += [f"--values={path}" for path in value_files(self.overlay, part)]
-        command += [f"--set-string={key}={self._set(value)}" for key, value in part.set.items()]
+        command += [f"--set-string={key}={self._set(value, part)}" for key, value in part.set.items()]
         waiting = [*command, "--wait", f"--timeout={part.timeout}s"]
         try:
             retrying(self.runner, waiting, progress=lambda: self._unready(part.namespace))
@@ -170,8 +180,12 @@ class Target:
                 f"{release}` (or, when it was the first, `helm uninstall {release}`), then the same command again."
             ) from error
 
-    def _set(self, template: str) -> str:
-        """A value of `set`: ${image NAME} of [images], ${ours NAME} our image's repository, ${tag} our images' tag."""
+    def _set(self, template: str, part: Part) -> str:
+        """A value of `set`.
+
+        ${image NAME} of [images], ${ours NAME} our image's repository, ${tag} our images' tag, ${built} which build of
+        the part's images it is.
+        """
         match template.removeprefix("${").removesuffix("}").split():
             case ["image", name]:
                 return self.platform.images[name]
@@ -179,6 +193,8 @@ class Target:
                 return self.ours.repository(name)
             case ["tag"]:
                 return self.ours.tag
+            case ["built"]:
+                return self._built(part)
         raise PlatformError(f"platform.toml: unknown template {template}")
 
     def _wait(self, part: Part, condition: str, timeout: float) -> None:

@@ -86,6 +86,7 @@ def listed(overlay: Overlay) -> list[dict[str, object]]:
             "group": part.group,
             "optional": part.optional,
             "memory_mb": part.memory_mb,
+            "images": list(part.images),
             "links": [list(link) for link in part.links],
         }
         for part in overlay.parts

@@ -42,10 +42,13 @@ def ensure_secret(runner: Runner, kubectl: list[str], spec: SecretSpec) -> None:
             )
         return base64.b64decode(found[key]).decode()
 
+    metadata: dict[str, object] = {"name": spec.name, "namespace": spec.namespace, "labels": dict(spec.labels)}
+    if spec.annotations:
+        metadata["annotations"] = dict(spec.annotations)
     manifest = {
         "apiVersion": "v1",
         "kind": "Secret",
-        "metadata": {"name": spec.name, "namespace": spec.namespace, "labels": dict(spec.labels)},
+        "metadata": metadata,
         "type": spec.type,
         "stringData": filled(spec.data, other),
     }

@@ -35,7 +35,10 @@ class Data:
 
 @dataclass(frozen=True)
 class Part:
-    """One part of an overlay. `needs` are the parts that must be up before; `memory_mb` is what its pods ask for."""
+    """One part of an overlay. `needs` are the parts that must be up before; `memory_mb` is what its pods ask for.
+
+    `jobs` are its Jobs, which run anew each time: Kubernetes lets nobody change one that is there.
+    """
 
     name: str
     what: str
@@ -48,6 +51,7 @@ class Part:
     timeout: int = 600
     chart: Chart | None = None
     set: Mapping[str, str] = field(default_factory=dict)
+    jobs: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
     images: tuple[str, ...] = ()
     wait: tuple[str, ...] = ()
@@ -64,6 +68,7 @@ class SecretSpec:
     namespace: str = HOME
     type: str = "Opaque"
     labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
