@@ -1,15 +1,17 @@
 """Small made-up histories, full of what goes wrong: ties, borders of windows, unknown prices, baskets over midnight."""
 
 import random
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from anmodel.events import EVENT_TYPES
-from anmodel.lake import Lake
-from anmodel.lake.manifest import DayEntry, EventsManifest, events_path
+from anmodel.lake import DayEntry, Lake, OneFile
+from anmodel.lake.manifest import EVENTS, day_folder
+from anmodel.lake.reading import manifest_of
 from anmodel.settings import ClickHouseSettings
 from anmodel.warehouse import EVENTS_SCHEMA, Warehouse
 from clickhouse_process import ClickHouseProcess
@@ -46,19 +48,26 @@ def some_events(seed: int, *, users: int, days: int = 60, most: int = 90) -> lis
 
 
 def fill(lake: Lake, events: list[Row]) -> None:
-    """Put the events into the lake as an export would."""
+    """Let the lake hold these events and no others, as an export would."""
+    lake.delete(EVENTS)
     table = pa.Table.from_pylist(events, SCHEMA)
-    order = [("user_id", "ascending"), ("ts", "ascending"), ("event_id", "ascending")]
-    days = {}
-    for day in sorted({event["ts"].date() for event in events}):
-        of_day = table.filter(pc.equal(pc.cast(table["ts"], pa.date32()), pa.scalar(day))).sort_by(order)
-        lake.write_table(events_path(day), of_day)
-        newest = max(event["ts"] for event in events if event["ts"].date() == day)
-        days[day] = DayEntry(
-            rows=of_day.num_rows, bytes=0, sha256="", fingerprint=str(hash(str(of_day.to_pylist()))), newest=newest
-        )
     exported_at = max(event["ts"] for event in events) + timedelta(days=1)
-    lake.write_events_manifest(EventsManifest.of(days, exported_at=exported_at, repeated_ids=0))
+    for day in sorted({event["ts"].date() for event in events}):
+        of_day = table.filter(pc.equal(pc.cast(table["ts"], pa.date32()), pa.scalar(day)))
+        put_day(lake, day, of_day, exported_at)
+
+
+def put_day(lake: Lake, day: date, events: pa.Table, exported_at: datetime) -> None:
+    """One day of events and its manifest."""
+    events = events.sort_by([("user_id", "ascending"), ("ts", "ascending"), ("event_id", "ascending")])
+    entry = DayEntry(
+        rows=events.num_rows,
+        files=OneFile(lake.add_table(day_folder(day), "part", events)),
+        fingerprint=str(hash(str(events.to_pylist()))),
+        newest=pc.max(events["ts"]).as_py(),
+        exported_at=exported_at,
+    )
+    lake.write_json(manifest_of(day), msgspec.to_builtins(entry))
 
 
 def own_warehouse(clickhouse: ClickHouseProcess) -> Warehouse:

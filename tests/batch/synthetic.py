@@ -1,6 +1,6 @@
 """A small made-up shop whose shoppers have a cause for what they do, so that a model has something to find."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
 import msgspec
@@ -8,9 +8,12 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from anmodel.lake import Lake
-from anmodel.lake.manifest import DayEntry, EventsManifest, events_path
+from anmodel.lake import DayEntry, Lake, OneFile
+from anmodel.lake.manifest import day_folder
+from anmodel.lake.reading import manifest_of
 from anmodel.snapshots import FEATURES, contract, snapshot_version
+from anmodel.snapshots.daily import day_folder as daily_folder
+from anmodel.snapshots.daily import point, pointers
 
 SHOP_START = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -59,8 +62,8 @@ def write_training(lake: Lake, *, rows: int = 2000, share: float = 0.25, created
             {"user_id": [f"user-{row // 5:05}" for row in range(count)], "snapshot_time": instant, "region": "UA-30"}
         )
         frame = pd.concat([meta, features, targets], axis=1)
-        lake.write_table(f"snapshots/model1/{part}.parquet", pa.Table.from_pandas(frame, preserve_index=False))
-        files[part] = msgspec.to_builtins(lake.written(f"snapshots/model1/{part}.parquet"))
+        table = pa.Table.from_pandas(frame, preserve_index=False)
+        files[part] = msgspec.to_builtins(lake.add_table("snapshots/model1", part, table))
     manifest = {
         "name": "model1",
         "version": snapshot_version(7),
@@ -81,9 +84,9 @@ def write_daily(lake: Lake, features: pd.DataFrame, instant: datetime) -> None:
     meta = pd.DataFrame(
         {"user_id": [f"user-{row:05}" for row in range(len(features))], "snapshot_time": instant, "region": "UA-40"}
     )
-    folder = f"daily_features/snapshot_date={instant:%Y-%m-%d}"
+    folder = daily_folder(instant.date())
     frame = pd.concat([meta, features.reset_index(drop=True)], axis=1)
-    lake.write_table(f"{folder}/part-0.parquet", pa.Table.from_pandas(frame, preserve_index=False))
+    written = lake.add_table(folder, "part", pa.Table.from_pandas(frame, preserve_index=False))
     manifest = {
         "version": snapshot_version(7),
         "snapshot_time": instant.isoformat(),
@@ -91,30 +94,27 @@ def write_daily(lake: Lake, features: pd.DataFrame, instant: datetime) -> None:
         "users": len(features),
         "created_from": "lake-1",
         "contract": contract(7),
-        "file": msgspec.to_builtins(lake.written(f"{folder}/part-0.parquet")),
+        "folder": folder,
+        "files": {"part": msgspec.to_builtins(written)},
     }
     lake.write_json(f"{folder}/manifest.json", manifest)
-    lake.write_json("daily_features/latest.json", {"path": folder, "snapshot_time": instant.isoformat()})
+    point(lake, manifest, instant, instead_of=pointers(lake))
 
 
 def fill_lake(lake: Lake, *, users: int = 300, days: int = 75, seed: int = 7) -> pa.Table:
     """Write a shop's events to the lake as export would, and return them. Equal arguments, equal events."""
     events = shop_events(users=users, days=days, seed=seed)
-    entries: dict[date, DayEntry] = {}
     instants = events["ts"].to_pandas()
     for day, rows in events.to_pandas().groupby(instants.dt.date):
         table = pa.Table.from_pandas(rows, schema=events.schema, preserve_index=False)
-        lake.write_table(events_path(day), table)
-        fingerprint = sha256("".join(rows["event_id"]).encode()).hexdigest()
-        entries[day] = DayEntry(
+        entry = DayEntry(
             rows=len(rows),
-            bytes=table.nbytes,
-            sha256=fingerprint,
-            fingerprint=fingerprint,
+            files=OneFile(lake.add_table(day_folder(day), "part", table)),
+            fingerprint=sha256("".join(rows["event_id"]).encode()).hexdigest(),
             newest=rows["ts"].max().to_pydatetime(),
+            exported_at=SHOP_START + timedelta(days=days),
         )
-    exported_at = SHOP_START + timedelta(days=days)
-    lake.write_events_manifest(EventsManifest.of(entries, exported_at=exported_at, repeated_ids=0))
+        lake.write_json(manifest_of(day), msgspec.to_builtins(entry))
     return events
 
 

@@ -1,5 +1,6 @@
 import hashlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,12 +12,13 @@ from typing import Any, BinaryIO
 
 import pyarrow.parquet as pq
 import pytest
+from structlog.testing import capture_logs
 
-from anmodel.errors import LakeError
 from anmodel.export.events import Exported, export_events
 from anmodel.export.table import EventsTable
 from anmodel.lake import Lake
-from anmodel.lake.manifest import events_path
+from anmodel.lake.manifest import day_folder
+from anmodel.lake.reading import manifest_of
 from anmodel.users import UsersTable
 from anmodel.warehouse import Warehouse
 from batch.histories import SCHEMA, START, own_warehouse, some_events, store
@@ -50,8 +52,12 @@ def export(
     return export_events(table, lake, since=since, until=until, force=force, progress=lambda rows, note: None)
 
 
+def file_of(lake: Lake, day: date) -> str:
+    return lake.events_manifest().days[day].path(day)
+
+
 def rows_of(lake: Lake, day: date) -> list[Row]:
-    return lake.read_table(events_path(day)).to_pylist()
+    return lake.read_table(file_of(lake, day)).to_pylist()
 
 
 def all_rows(lake: Lake) -> list[Row]:
@@ -77,7 +83,8 @@ def event(**given: Any) -> Row:
 
 
 def files(lake: Lake) -> dict[str, bytes]:
-    return {name: Path(lake.path(name)).read_bytes() for name in lake.sizes("events") if name.endswith(".parquet")}
+    """The files that the manifests name, by their names, which tell their content too."""
+    return {name: Path(lake.path(name)).read_bytes() for name in lake.event_files()}
 
 
 def test_the_lake_holds_exactly_the_tables_events_by_day(warehouse: Warehouse, lake: Lake) -> None:
@@ -91,12 +98,13 @@ def test_the_lake_holds_exactly_the_tables_events_by_day(warehouse: Warehouse, l
         0,
         [],
     )
-    assert lake.read_table(events_path(FIRST)).schema.equals(SCHEMA)
+    assert lake.read_table(file_of(lake, FIRST)).schema.equals(SCHEMA)
     manifest = lake.events_manifest()
     assert manifest.watermark == max(e["ts"] for e in events) + timedelta(milliseconds=1)
     for day, entry in manifest.days.items():
-        content = Path(lake.path(events_path(day))).read_bytes()
-        assert (entry.bytes, entry.sha256) == (len(content), hashlib.sha256(content).hexdigest())
+        content = Path(lake.path(entry.path(day))).read_bytes()
+        file = entry.files.part
+        assert (file.bytes, file.sha256) == (len(content), hashlib.sha256(content).hexdigest())
         assert entry.rows == len(rows_of(lake, day)) == sum(e["ts"].date() == day for e in events)
 
 
@@ -107,7 +115,8 @@ def test_repeats_are_removed_and_an_id_used_twice_is_kept_and_counted(warehouse:
     store(warehouse, [one, one])
     done = export(warehouse, lake)
     assert all_rows(lake) == in_order([one, *others])
-    assert done.repeated_ids == lake.events_manifest().repeated_ids == 1
+    assert done.repeated_ids == 1
+    assert export(warehouse, lake).repeated_ids is None
 
 
 def test_only_the_day_that_changed_is_written_again(warehouse: Warehouse, lake: Lake) -> None:
@@ -122,9 +131,9 @@ def test_only_the_day_that_changed_is_written_again(warehouse: Warehouse, lake: 
     done = export(warehouse, lake)
     after = {name: Path(lake.path(name)).stat().st_mtime_ns for name in lake.sizes("events")}
     assert done.written == [FIRST + timedelta(days=2)]
-    assert {name for name in after if after[name] != before[name]} == {
-        events_path(done.written[0]),
-        "events/manifest.json",
+    assert {name for name in after if after[name] != before.get(name)} == {
+        file_of(lake, done.written[0]),
+        manifest_of(done.written[0]),
     }
     assert all_rows(lake) == in_order([*events, late])
     fresh = Lake(lake.path("..", "fresh"))
@@ -164,11 +173,14 @@ def test_a_day_that_vanished_from_the_table_leaves_the_lake(warehouse: Warehouse
     store(warehouse, [kept, gone])
     export(warehouse, lake)
     warehouse.command(f"ALTER TABLE {warehouse.db}.events_raw DROP PARTITION 202602")
-    lake.write_json("events/date=2026-03-01/part-0.parquet", "left by a killed first export")
+    left = file_of(lake, date(2026, 2, 10))
     done = export(warehouse, lake)
-    assert done.removed == [date(2026, 2, 10), date(2026, 3, 1)]
+    assert done.removed == [date(2026, 2, 10)]
     assert all_rows(lake) == [kept]
-    assert list(lake.sizes("events")) == [events_path(FIRST), "events/manifest.json"]
+    assert lake.exists(left), "who read the manifest before may still be reading it"
+    os.utime(lake.path(left), (0, 0))
+    assert export(warehouse, lake).removed == []
+    assert list(lake.sizes("events")) == [manifest_of(FIRST), file_of(lake, FIRST)]
     assert lake.events_manifest().watermark == START + timedelta(milliseconds=1)
 
 
@@ -186,8 +198,8 @@ def test_a_lost_or_cut_file_is_written_again_and_force_writes_all(warehouse: War
     store(warehouse, [event(ts=START + timedelta(days=days)) for days in range(3)])
     export(warehouse, lake)
     whole = files(lake)
-    Path(lake.path(events_path(FIRST))).unlink()
-    cut = Path(lake.path(events_path(FIRST + timedelta(days=1))))
+    Path(lake.path(file_of(lake, FIRST))).unlink()
+    cut = Path(lake.path(file_of(lake, FIRST + timedelta(days=1))))
     cut.write_bytes(cut.read_bytes()[:-1])
     assert export(warehouse, lake).written == [FIRST, FIRST + timedelta(days=1)]
     assert files(lake) == whole
@@ -198,22 +210,44 @@ def test_a_lost_or_cut_file_is_written_again_and_force_writes_all(warehouse: War
 def test_a_row_group_holds_about_as_many_rows_as_asked_for(warehouse: Warehouse, lake: Lake) -> None:
     store(warehouse, [event(event_id=f"e{number}") for number in range(5000)])
     export(warehouse, lake, rows_a_group=2000)
-    footer = pq.read_metadata(lake.path(events_path(FIRST)))
+    footer = pq.read_metadata(lake.path(file_of(lake, FIRST)))
     groups = [footer.row_group(group).num_rows for group in range(footer.num_row_groups)]
     assert sum(groups) == 5000
     assert all(1000 <= rows <= 3000 for rows in groups), groups  # the engine cuts evenly: never far from what was asked
 
 
-def test_a_damaged_manifest_is_made_anew_by_force_alone(warehouse: Warehouse, lake: Lake) -> None:
-    store(warehouse, [event()])
+def test_a_damaged_manifest_is_made_anew_and_that_of_a_day_which_is_gone_goes_too(
+    warehouse: Warehouse, lake: Lake
+) -> None:
+    store(warehouse, [event(), event(ts=START + timedelta(days=1))])
     export(warehouse, lake)
     whole = lake.events_manifest()
-    for damage in ("{", '{"days": 5}'):
-        Path(lake.path("events/manifest.json")).write_text(damage)
-        with pytest.raises(LakeError, match="anmodel export --force"):
-            export(warehouse, lake)
-        export(warehouse, lake, force=True)
-        assert lake.events_manifest().days == whole.days
+    for damage in ("{", '{"rows": "many"}'):
+        Path(lake.path(manifest_of(FIRST))).write_text(damage)
+        lake.write_json(manifest_of(date(2026, 3, 1)), "damaged")
+        done = export(warehouse, lake)
+        assert (done.written, done.removed) == ([FIRST], [date(2026, 3, 1)])
+        assert lake.events_manifest().fingerprint == whole.fingerprint
+
+
+def test_a_lake_of_the_former_layout_is_written_anew_and_what_it_held_is_swept_later(
+    warehouse: Warehouse, lake: Lake
+) -> None:
+    store(warehouse, [event()])
+    lake.write_json("events/manifest.json", {"days": {"2026-01-01": {"rows": 1}}})
+    lake.write_json(f"{day_folder(FIRST)}/part-0.parquet", "an export of before")
+    with capture_logs() as logs:
+        assert export(warehouse, lake, FIRST, FIRST + timedelta(days=1)).written == [FIRST]
+        assert export(warehouse, lake).written == []
+        assert export(warehouse, lake).written == []
+    assert [line["event"] for line in logs if "former" in line["event"]] == 2 * [
+        "lake of a former version: every day is written anew"
+    ]
+    assert all_rows(lake) == [event()]
+    for path in lake.sizes("events"):
+        os.utime(lake.path(path), (0, 0))
+    export(warehouse, lake)
+    assert list(lake.sizes("events")) == [manifest_of(FIRST), file_of(lake, FIRST)]
 
 
 def test_an_event_from_tomorrow_leaves_the_watermark_at_the_export(warehouse: Warehouse, lake: Lake) -> None:
@@ -229,7 +263,6 @@ def test_an_empty_table_gives_an_empty_lake(warehouse: Warehouse, lake: Lake) ->
     done = export(warehouse, lake)
     assert (done.rows, done.written, done.removed) == (0, [], [])
     assert lake.events_manifest().watermark is None
-    assert lake.events_manifest().exported_at is not None
 
 
 def test_a_day_that_grows_while_it_is_exported_is_written_again_by_the_next_export(
@@ -250,7 +283,9 @@ def test_a_day_that_grows_while_it_is_exported_is_written_again_by_the_next_expo
     assert export(warehouse, lake).written == []
 
 
-def command(warehouse: Warehouse, clickhouse: ClickHouseProcess, lake: Lake, users: str) -> subprocess.Popen[str]:
+def command(
+    warehouse: Warehouse, clickhouse: ClickHouseProcess, lake: Lake, users: str, *options: str
+) -> subprocess.Popen[str]:
     environment = {
         **os.environ,
         "CLICKHOUSE_PORT": str(clickhouse.port),
@@ -261,7 +296,7 @@ def command(warehouse: Warehouse, clickhouse: ClickHouseProcess, lake: Lake, use
         "USERS_URL": users,
     }
     return subprocess.Popen(
-        [sys.executable, "-m", "anmodel", "export"],
+        [sys.executable, "-m", "anmodel", "export", *options],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -284,18 +319,39 @@ def test_killed_in_the_middle_the_next_run_ends_as_if_nothing_had_been(
         running.send_signal(signal.SIGKILL)
         assert running.wait(10) == -signal.SIGKILL
         running.communicate()
-        assert not lake.exists("events/manifest.json")
         assert len(files(lake)) < 100
     finished = command(warehouse, clickhouse, lake, f"sqlite:///{tmp_path}/users.db")
     said, _ = finished.communicate(timeout=120)
     assert finished.returncode == 0, said
-    assert f"events: {len(events)} rows in 100 days written" in said
+    assert re.search(r"events: \d+ rows in \d+ days written, \d+ days unchanged, 0 removed", said)
     assert "users: 12 written" in said
     assert all_rows(lake) == in_order(events)
     assert lake.read_table("users/users.parquet").num_rows == 12
     fresh = Lake(str(tmp_path / "fresh"))
     export(warehouse, fresh)
     assert files(lake) == files(fresh)
+
+
+@pytest.mark.parametrize("ranges", ["the same days", "other days"])
+def test_two_exports_at_once_end_in_one_lake_that_a_reader_never_sees_half(
+    warehouse: Warehouse, clickhouse: ClickHouseProcess, lake: Lake, tmp_path: Path, ranges: str
+) -> None:
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    events = [e | {"ts": today - timedelta(days=60) + (e["ts"] - START)} for e in some_events(3, users=150, days=50)]
+    store(warehouse, events)
+    middle = today.date() - timedelta(days=35)
+    options = [["--until", str(middle)], ["--from", str(middle)]] if ranges == "other days" else [["--force"], []]
+    exports = [command(warehouse, clickhouse, lake, "sqlite://", *each) for each in options]
+    while any(running.poll() is None for running in exports):
+        for day, entry in lake.events_manifest().days.items():
+            assert lake.written(entry.path(day)) == entry.files.part
+    said = [running.communicate(timeout=120)[0] for running in exports]
+    assert [running.returncode for running in exports] == [0, 0], said
+    assert all_rows(lake) == in_order(events)
+    fresh = Lake(str(tmp_path / "fresh"))
+    export(warehouse, fresh)
+    assert files(lake) == files(fresh)
+    assert export(warehouse, lake).written == []
 
 
 def test_without_a_users_table_events_are_exported_and_the_reason_is_said(

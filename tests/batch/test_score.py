@@ -142,8 +142,8 @@ def test_a_snapshot_of_another_version_is_refused_with_the_columns_that_differ(
         score(DailySnapshot.newest(lake), registry, warehouse, reasons_users=0)
 
     write_daily(lake, features.head(10), INSTANT)
-    manifest = "daily_features/snapshot_date=2026-05-14/manifest.json"
-    lake.write_json(manifest, {**lake.read_json(manifest), "version": "0" * 12})
+    (pointer,) = lake.sizes("daily_features/latest")
+    lake.write_json(pointer, {**lake.read_json(pointer), "version": "0" * 12})
     with pytest.raises(ContractError, match="the daily snapshot has 000000000000"):
         score(DailySnapshot.newest(lake), registry, warehouse, reasons_users=0)
     assert len(forecasts(warehouse)) == 0
@@ -168,7 +168,7 @@ def test_without_a_champion_or_a_snapshot_it_says_what_to_run(
 
     with pytest.raises(NotReadyError, match="anmodel register"):
         score(snapshot, empty, warehouse, reasons_users=0)
-    with pytest.raises(NotReadyError, match=r"latest\.json is not there yet"):
+    with pytest.raises(NotReadyError, match="holds no daily snapshot yet"):
         DailySnapshot.newest(Lake(str(tmp_path)))
 
 

@@ -2,25 +2,29 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 import pytest
 
 from anmodel.errors import InputError, LakeError, NotReadyError
 from anmodel.export.events import export_events
 from anmodel.export.table import EventsTable
-from anmodel.lake import Lake
-from anmodel.lake.manifest import events_path
+from anmodel.lake import Lake, Written
 from anmodel.snapshot.daily import build_daily
 from anmodel.snapshot.engine import Engine, events_source
 from anmodel.snapshot.training import build_training
-from anmodel.snapshots import FEATURE_NAMES, META, TARGETS, daily_sql, milliseconds, training_sql, user_sql
+from anmodel.snapshots import FEATURE_NAMES, META, TARGETS, contract, daily_sql, milliseconds, training_sql, user_sql
+from anmodel.snapshots.daily import DailySnapshot, point
+from anmodel.snapshots.samples import read_manifest, read_sample
 from batch.histories import START, fill, own_warehouse, some_events, store
 from batch.naive_features import features_as_of, same, targets_from
+from batch.synthetic import feature_rows, write_daily
 from clickhouse_process import ClickHouseProcess
+from eventually import eventually
 
 H = 7
 Row = dict[str, Any]
@@ -55,6 +59,10 @@ def daily(lake: Lake, engine: Engine, scratch: Path, as_of: datetime | None = No
     for left in scratch.glob("*.parquet"):
         left.unlink()
     return build_daily(lake, engine, scratch, as_of=as_of, horizon_days=H, progress=lambda rows, note: None)
+
+
+def part_of(made: Row, part: str) -> str:
+    return msgspec.convert(made["files"][part], Written).path("snapshots/m", part)
 
 
 def source(lake: Lake) -> str:
@@ -186,7 +194,7 @@ def test_trends_are_those_published_by_the_instant_and_of_the_users_region(
     seen = {}
     for days in (3.999, 4, 10.999, 11, 60):
         daily(lake, engine, scratch, START + timedelta(days=days))
-        (row,) = lake.read_table(lake.read_json("daily_features/latest.json")["path"] + "/part-0.parquet").to_pylist()
+        (row,) = lake.read_table(DailySnapshot.newest(lake).path).to_pylist()
         seen[days] = row["trend_popularity_mean"], row["trend_popularity_max"]
     assert seen == {3.999: (None, None), 4: (25.0, 40.0), 10.999: (25.0, 40.0), 11: (45.0, 80.0), 60: (None, None)}
 
@@ -220,7 +228,7 @@ def test_parts_lie_in_order_of_time_with_a_horizon_between_them(lake: Lake, engi
     assert watermark is not None
     assert max(instants["test"]) == watermark - timedelta(days=H)
     for part in instants:
-        table = lake.read_table(f"snapshots/m/{part}.parquet")
+        table = lake.read_table(part_of(made, part))
         assert table.num_rows == made["rows"][part] > 0
         assert set(table["snapshot_time"].to_pylist()) <= set(instants[part])
         assert sum(table["will_purchase"].to_pylist()) / table.num_rows == made["positive_rate"][part]
@@ -246,7 +254,7 @@ def test_max_rows_samples_whole_users_and_the_same_ones_again(lake: Lake, engine
     made = train(lake, engine, scratch, max_rows=300)
     assert 0 < sum(made["rows"].values()) <= 300
     assert 0 < made["users"] < 60
-    users = [lake.read_table(f"snapshots/m/{part}.parquet")["user_id"].unique().to_pylist() for part in made["rows"]]
+    users = [lake.read_table(part_of(made, part))["user_id"].unique().to_pylist() for part in made["rows"]]
     assert len({user for part in users for user in part}) <= made["users"]
     assert train(lake, engine, scratch, max_rows=300) == made
 
@@ -256,7 +264,7 @@ def test_a_history_too_short_for_embargoes_is_split_by_users(lake: Lake, engine:
     fill(lake, events)
     made = train(lake, engine, scratch)
     assert made["split"] == "users"
-    users = [set(lake.read_table(f"snapshots/m/{part}.parquet")["user_id"].to_pylist()) for part in made["rows"]]
+    users = [set(lake.read_table(part_of(made, part))["user_id"].to_pylist()) for part in made["rows"]]
     assert all(users)
     assert sum(map(len, users)) == len(set.union(*users))
 
@@ -288,15 +296,15 @@ def test_an_empty_lake_says_to_export_first(lake: Lake, engine: Engine, scratch:
 
 def test_a_day_that_lost_rows_is_noticed(lake: Lake, engine: Engine, scratch: Path) -> None:
     fill(lake, some_events(13, users=10, days=30))
-    day = sorted(lake.events_manifest().days)[3]
-    lake.write_table(events_path(day), lake.read_table(events_path(day)).slice(1))
-    with pytest.raises(LakeError, match="manifest says"):
+    path = lake.event_files()[3]
+    lake.write_table(path, lake.read_table(path).slice(1))
+    with pytest.raises(LakeError, match="manifests say"):
         daily(lake, engine, scratch)
 
 
 def test_a_damaged_day_is_named_with_what_to_do(lake: Lake, engine: Engine, scratch: Path) -> None:
     fill(lake, some_events(13, users=10, days=30))
-    path = Path(lake.path(events_path(sorted(lake.events_manifest().days)[3])))
+    path = Path(lake.path(lake.event_files()[3]))
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(LakeError, match="Run `anmodel export`"):
         daily(lake, engine, scratch)
@@ -315,12 +323,56 @@ def test_daily_holds_every_user_before_the_instant_and_latest_names_the_newest(
     )
     earlier = daily(lake, engine, scratch, datetime(2026, 1, 3, tzinfo=UTC))
     seen = {event["user_id"] for event in events if event["ts"] < datetime(2026, 1, 3, tzinfo=UTC)}
-    table = lake.read_table("daily_features/snapshot_date=2026-01-03/part-0.parquet")
+    table = lake.read_table(DailySnapshot.of_day(lake, date(2026, 1, 3)).path)
     assert set(table["user_id"].to_pylist()) == seen
     assert earlier["users"] == len(seen)
-    assert lake.read_json("daily_features/latest.json")["snapshot_time"] == newest["snapshot_time"]
+    assert DailySnapshot.newest(lake).instant.isoformat() == newest["snapshot_time"]
+    with pytest.raises(NotReadyError, match="snapshot_date=2026-01-04"):
+        DailySnapshot.of_day(lake, date(2026, 1, 4))
     with pytest.raises(InputError, match="2026-01-01"):
         daily(lake, engine, scratch, START - timedelta(days=1))
+
+
+def test_an_earlier_instant_of_the_newest_day_leaves_the_newest_snapshot_as_it_is(
+    lake: Lake, engine: Engine, scratch: Path
+) -> None:
+    fill(lake, some_events(14, users=30, days=30))
+    daily(lake, engine, scratch)
+    newest = DailySnapshot.newest(lake)
+    earlier = newest.instant.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(hours=6)
+    for instant in (earlier, newest.instant - timedelta(milliseconds=1)):
+        daily(lake, engine, scratch, instant)
+        assert DailySnapshot.newest(lake) == newest
+        newest.lake.verify(newest.path, newest.file, "")
+
+
+def test_a_snapshot_of_a_later_instant_that_was_asked_for_is_newest_until_the_next_of_now(
+    lake: Lake, engine: Engine, scratch: Path
+) -> None:
+    fill(lake, some_events(14, users=30, days=30))
+    now = daily(lake, engine, scratch)["snapshot_time"]
+    later = daily(lake, engine, scratch, START + timedelta(days=90))["snapshot_time"]
+    assert DailySnapshot.newest(lake).instant.isoformat() == later
+    daily(lake, engine, scratch)
+    assert DailySnapshot.newest(lake).instant.isoformat() == now
+    assert len(lake.sizes("daily_features/latest")) == 1
+
+
+def test_an_older_day_built_while_a_newer_one_ends_does_not_become_the_newest(lake: Lake) -> None:
+    newer, older = (datetime(2026, 1, day, tzinfo=UTC) for day in (5, 4))
+
+    class BetweenReadAndWrite(Lake):
+        def write_json(self, relative: str, value: Any) -> None:
+            if "/latest/" in relative and "04T" in relative:
+                write_daily(lake, feature_rows(2, seed=1)[0], newer)
+            super().write_json(relative, value)
+
+    write_daily(lake, feature_rows(2, seed=1)[0], datetime(2026, 1, 3, tzinfo=UTC))
+    slow = BetweenReadAndWrite(lake.url)
+    written = lake.add_table("daily_features/snapshot_date=2026-01-04", "part", pa.table({"a": [1]}))
+    manifest = {"folder": "daily_features/snapshot_date=2026-01-04", "files": {"part": msgspec.to_builtins(written)}}
+    point(slow, manifest, older, instead_of=None)
+    assert DailySnapshot.newest(lake).instant == newer
 
 
 def test_an_answer_after_a_failed_statement_holds_nothing_of_it(engine: Engine, scratch: Path) -> None:
@@ -336,6 +388,16 @@ def test_an_engine_with_too_little_memory_names_the_setting(lake: Lake, tmp_path
     fill(lake, some_events(15, users=100, most=500))
     with Engine(tmp_path, threads=1, memory_mb=1) as small, pytest.raises(SettingError, match="SNAPSHOT_MEMORY_MB"):
         small.rows(daily_sql(source(lake), START + timedelta(days=60)))
+
+
+def start(lake: Lake, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "anmodel", "snapshot", *arguments],
+        env={**os.environ, "PARQUET_OUT": lake.url, "SNAPSHOT_MEMORY_MB": "1000", "SNAPSHOT_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
 
 
 def anmodel(lake: Lake, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -354,10 +416,33 @@ def test_the_commands_build_both_snapshots_and_describe_the_features(lake: Lake)
     assert (trained.returncode, "split by time" in trained.stdout) == (0, True), trained
     made = anmodel(lake, "daily", "--as-of", "2026-02-01")
     assert (made.returncode, "as of 2026-02-01T00:00:00+00:00" in made.stdout) == (0, True), made
-    assert lake.read_json("daily_features/latest.json")["path"] == "daily_features/snapshot_date=2026-02-01"
+    assert DailySnapshot.newest(lake).instant == datetime(2026, 2, 1, tzinfo=UTC)
     described = anmodel(lake, "--describe")
     assert described.returncode == 0
     assert all(name in described.stdout for name in FEATURE_NAMES)
     refused = anmodel(lake, "daily", "--as-of", "yesterday")
     assert (refused.returncode, "'yesterday'" in refused.stderr) == (2, True), refused
     assert lake.sizes(".tmp") == {}
+
+
+@pytest.mark.parametrize("words", [["train", "--name", "model1"], ["daily"]])
+def test_two_snapshots_of_one_name_at_once_and_one_killed_end_in_one_whole_snapshot(
+    lake: Lake, words: list[str]
+) -> None:
+    fill(lake, some_events(17, users=30, days=60))
+    folder = "snapshots/model1" if words[0] == "train" else "daily_features"
+    running = [start(lake, *words) for _ in range(3)]
+    eventually(lambda: any("-" in name for name in lake.sizes(folder)), 60)
+    running[0].kill()
+    said = [process.communicate(timeout=120) for process in running]
+    assert [process.returncode for process in running[1:]] == [0, 0], said
+    if words[0] == "train":
+        manifest = read_manifest(lake, "model1")
+        assert all(len(read_sample(lake, manifest, part).bought) for part in ("train", "val", "test"))
+    else:
+        snapshot = DailySnapshot.newest(lake)
+        snapshot.check(contract(H), "the model")
+        assert len(lake.sizes("daily_features/latest")) == 1
+    held = lake.sizes(folder)
+    assert anmodel(lake, *words).returncode == 0
+    assert lake.sizes(folder) == held

@@ -6,7 +6,9 @@ from anmodel.errors import InputError
 from anmodel.export.command import days_asked
 from anmodel.export.events import Plan, plan
 from anmodel.export.table import TableDay
-from anmodel.lake.manifest import EVENTS_SCHEMA_VERSION, DayEntry, EventsManifest
+from anmodel.lake import DayEntry, OneFile, Written
+from anmodel.lake.manifest import EVENTS_SCHEMA_VERSION
+from anmodel.lake.reading import manifest_of
 
 TODAY = date(2026, 3, 10)
 DAY = date(2026, 3, 1)
@@ -45,28 +47,36 @@ def held(fingerprint: str = "a") -> TableDay:
     return TableDay(rows=5, fingerprint=fingerprint, newest=NOON)
 
 
-def known(schema_version: int = EVENTS_SCHEMA_VERSION) -> EventsManifest:
-    entry = DayEntry(rows=5, bytes=100, sha256="0" * 64, fingerprint="a", newest=NOON, schema_version=schema_version)
-    return EventsManifest(days={DAY: entry})
+def known(schema_version: int = EVENTS_SCHEMA_VERSION) -> dict[date, DayEntry]:
+    files = OneFile(Written(bytes=100, sha256="0" * 64))
+    return {
+        DAY: DayEntry(
+            rows=5, files=files, fingerprint="a", newest=NOON, exported_at=NOON, schema_version=schema_version
+        )
+    }
+
+
+MANIFEST = {manifest_of(DAY): 300}
+THERE = {known()[DAY].path(DAY): 100, **MANIFEST}
 
 
 def test_a_day_that_stands_is_left_alone_unless_forced() -> None:
-    assert plan({DAY: held()}, known(), {DAY: 100}) == Plan(write=[], remove=[])
-    assert plan({DAY: held()}, known(), {DAY: 100}, force=True) == Plan(write=[DAY], remove=[])
+    assert plan({DAY: held()}, known(), THERE) == Plan(write=[], remove=[])
+    assert plan({DAY: held()}, known(), THERE, force=True) == Plan(write=[DAY], remove=[])
 
 
 def test_a_day_is_written_when_new_changed_damaged_or_of_an_older_schema() -> None:
     anew = Plan(write=[DAY], remove=[])
-    assert plan({DAY: held()}, EventsManifest(), {}) == anew
-    assert plan({DAY: held()}, EventsManifest(), {DAY: 100}) == anew
-    assert plan({DAY: held("b")}, known(), {DAY: 100}) == anew
-    assert plan({DAY: held()}, known(), {DAY: 99}) == anew
-    assert plan({DAY: held()}, known(), {}) == anew
-    assert plan({DAY: held()}, known(EVENTS_SCHEMA_VERSION - 1), {DAY: 100}) == anew
+    assert plan({DAY: held()}, {}, {}) == anew
+    assert plan({DAY: held()}, {}, THERE) == anew
+    assert plan({DAY: held("b")}, known(), THERE) == anew
+    assert plan({DAY: held()}, known(), dict.fromkeys(THERE, 99)) == anew
+    assert plan({DAY: held()}, known(), MANIFEST) == anew
+    assert plan({DAY: held()}, known(EVENTS_SCHEMA_VERSION - 1), THERE) == anew
 
 
-def test_a_day_the_table_no_longer_has_is_removed_whether_or_not_the_manifest_knows_it() -> None:
+def test_a_day_the_table_no_longer_has_is_removed_also_when_its_manifest_is_damaged() -> None:
     gone = Plan(write=[], remove=[DAY])
-    assert plan({}, known(), {DAY: 100}) == gone
-    assert plan({}, known(), {}) == gone
-    assert plan({}, EventsManifest(), {DAY: 100}) == gone
+    assert plan({}, known(), THERE) == gone
+    assert plan({}, {}, THERE) == gone
+    assert plan({}, {}, {known()[DAY].path(DAY): 100}) == Plan(write=[], remove=[])

@@ -7,12 +7,15 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
+import msgspec
 import pyarrow as pa
 import pytest
 
 from anmodel.errors import LakeError, NotReadyError
-from anmodel.lake import Lake
-from anmodel.lake.manifest import DayEntry, EventsManifest, events_path
+from anmodel.lake import DayEntry, EventsManifest, Lake, OneFile, Written
+from anmodel.lake.manifest import day_folder
+from anmodel.lake.reading import manifest_of
+from anmodel.lake.sweeping import sweep, sweep_temporary
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 
@@ -24,12 +27,17 @@ def lake(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Lake]:
 
 
 def entry(fingerprint: str = "a", rows: int = 1, newest: datetime = NOON) -> DayEntry:
-    return DayEntry(rows=rows, bytes=10, sha256="0" * 64, fingerprint=fingerprint, newest=newest)
+    files = OneFile(Written(bytes=10, sha256="0" * 64))
+    exported_at = NOON + timedelta(hours=1)
+    return DayEntry(rows=rows, files=files, fingerprint=fingerprint, newest=newest, exported_at=exported_at)
 
 
-def manifest(**days: DayEntry) -> EventsManifest:
+def put(lake: Lake, **days: DayEntry) -> EventsManifest:
+    """Write days' manifests, named d2026_01_02, and return them."""
     named = {date.fromisoformat(name.removeprefix("d").replace("_", "-")): day for name, day in days.items()}
-    return EventsManifest.of(named, exported_at=NOON + timedelta(hours=1), repeated_ids=3)
+    for day, made in named.items():
+        lake.write_json(manifest_of(day), msgspec.to_builtins(made))
+    return EventsManifest.of(named)
 
 
 def test_a_table_comes_back_with_its_metadata(lake: Lake) -> None:
@@ -46,14 +54,23 @@ def test_a_folder_named_key_value_adds_no_column(lake: Lake) -> None:
     assert lake.read_table("daily_features/snapshot_date=2026-01-01/part-0.parquet").column_names == ["a"]
 
 
-def test_a_file_is_copied_with_its_size_and_checksum(lake: Lake) -> None:
+def test_a_file_is_copied_in_under_a_name_of_its_content_with_its_size_and_checksum(lake: Lake) -> None:
     content = bytes(range(256)) * 10_000
-    written = lake.write_file("x/y", io.BytesIO(content))
+    written = lake.add("x", "y", io.BytesIO(content))
     assert written.bytes == len(content)
     assert written.sha256 == "2350b445eb01b3dc3c68b3e42b5b5678349472e2cbf75539fd75172f931ad1ee"
-    with lake.open("x/y") as file:
+    assert written.path("x", "y") == "x/y-2350b445eb01b3dc.parquet"
+    with lake.open(written.path("x", "y")) as file:
         assert file.read() == content
-    assert lake.sizes("x") == {"x/y": len(content)}
+    assert lake.sizes("x") == {"x/y-2350b445eb01b3dc.parquet": len(content)}
+
+
+def test_other_content_never_takes_the_place_of_a_file_that_a_manifest_names(lake: Lake) -> None:
+    first, second = (lake.add_table("x", "y", pa.table({"a": [number]})) for number in (1, 2))
+    assert lake.add_table("x", "y", pa.table({"a": [1]})) == first
+    assert len(lake.sizes("x")) == 2
+    assert lake.read_table(first.path("x", "y"))["a"].to_pylist() == [1]
+    assert lake.read_table(second.path("x", "y"))["a"].to_pylist() == [2]
 
 
 class BreaksOff(io.BytesIO):
@@ -64,15 +81,12 @@ class BreaksOff(io.BytesIO):
         return block
 
 
-def test_a_write_that_breaks_off_leaves_the_old_file_and_nothing_else(lake: Lake) -> None:
-    lake.write_file("x/y", io.BytesIO(b"old"))
+def test_a_write_that_breaks_off_leaves_nothing(lake: Lake) -> None:
+    lake.add("x", "y", io.BytesIO(b"old"))
     with pytest.raises(LakeError, match="went away"):
-        lake.write_file("x/y", BreaksOff(b"new and longer"))
-    with pytest.raises(LakeError):
-        lake.write_file("x/never", BreaksOff(b"new"))
-    with lake.open("x/y") as file:
-        assert file.read() == b"old"
-    assert list(lake.sizes("")) == ["x/y"]
+        lake.add("x", "y", BreaksOff(b"new and longer"))
+    assert list(lake.sizes("x").values()) == [3]
+    assert len(lake.sizes("")) == 1
 
 
 def test_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:
@@ -111,18 +125,17 @@ def test_deleting_a_folder_takes_all_in_it_and_may_be_repeated(lake: Lake) -> No
 
 
 def test_json_that_is_damaged_is_named(lake: Lake) -> None:
-    lake.write_file("events/manifest.json", io.BytesIO(b'{"days": '))
-    with pytest.raises(LakeError, match=r"events/manifest\.json is damaged"):
-        lake.events_manifest()
-    lake.write_json("events/manifest.json", {"days": {"today": {}}})
-    with pytest.raises(LakeError, match="anmodel export --force"):
+    lake.write_json(manifest_of(date(2026, 1, 1)), {"rows": "many"})
+    with pytest.raises(LakeError, match=r"date=2026-01-01/manifest\.json is damaged.*anmodel export --force"):
         lake.events_manifest()
 
 
-def test_the_events_manifest_comes_back_and_is_empty_before_the_first_export(lake: Lake) -> None:
+def test_the_days_manifests_come_back_as_one_which_is_empty_before_the_first_export(lake: Lake) -> None:
     assert lake.events_manifest() == EventsManifest()
-    made = manifest(d2026_01_02=entry("b", 5), d2026_01_01=entry(newest=NOON - timedelta(days=1)))
-    lake.write_events_manifest(made)
+    assert lake.events_manifest().watermark is None
+    made = put(lake, d2026_01_02=entry("b", 5), d2026_01_01=entry(newest=NOON - timedelta(days=1)))
+    lake.write_json("events/manifest.json", {"days": {}})
+    lake.write_json("events/date=today/manifest.json", {})
     assert lake.events_manifest() == made
     assert list(made.days) == [date(2026, 1, 1), date(2026, 1, 2)]
     assert made.rows == 6
@@ -131,8 +144,7 @@ def test_the_events_manifest_comes_back_and_is_empty_before_the_first_export(lak
 
 def test_an_event_of_a_fast_clock_does_not_carry_the_watermark_past_the_export() -> None:
     days = {NOON.date(): entry(), date(2026, 1, 3): entry(newest=NOON + timedelta(hours=23))}
-    made = EventsManifest.of(days, exported_at=NOON + timedelta(minutes=5), repeated_ids=0)
-    assert made.watermark == NOON + timedelta(minutes=5)
+    assert EventsManifest.of(days).watermark == NOON + timedelta(hours=1)
 
 
 def test_a_file_that_is_not_its_manifests_is_refused_with_the_command_that_writes_it(lake: Lake) -> None:
@@ -145,33 +157,36 @@ def test_a_file_that_is_not_its_manifests_is_refused_with_the_command_that_write
 
 
 def test_a_damaged_parquet_file_is_named(lake: Lake) -> None:
-    lake.write_file("users/users.parquet", io.BytesIO(b"PAR1 and no more"))
-    with pytest.raises(LakeError, match=r"users/users\.parquet is damaged"):
-        lake.read_table("users/users.parquet")
+    written = lake.add("users", "users", io.BytesIO(b"PAR1 and no more"))
+    with pytest.raises(LakeError, match=r"users/users-.*\.parquet is damaged"):
+        lake.read_table(written.path("users", "users"))
 
 
 def test_event_files_are_those_of_the_days_an_interval_touches(lake: Lake) -> None:
-    first, second, third = (date(2026, 1, day) for day in (1, 2, 3))
-    lake.write_events_manifest(manifest(d2026_01_03=entry(), d2026_01_01=entry(), d2026_01_02=entry()))
+    first, second, third = (f"{day_folder(date(2026, 1, day))}/part-{16 * '0'}.parquet" for day in (1, 2, 3))
+    put(lake, d2026_01_03=entry(), d2026_01_01=entry(), d2026_01_02=entry())
     midnight = datetime(2026, 1, 2, tzinfo=UTC)
-    assert lake.event_files() == [events_path(day) for day in (first, second, third)]
-    assert lake.event_files(until=midnight) == [events_path(first)]
-    assert lake.event_files(until=midnight + timedelta(milliseconds=1)) == [events_path(day) for day in (first, second)]
-    assert lake.event_files(since=midnight) == [events_path(day) for day in (second, third)]
-    assert events_path(first) == "events/date=2026-01-01/part-0.parquet"
+    assert lake.event_files() == [first, second, third]
+    assert lake.event_files(until=midnight) == [first]
+    assert lake.event_files(until=midnight + timedelta(milliseconds=1)) == [first, second]
+    assert lake.event_files(since=midnight) == [second, third]
 
 
-def test_the_fingerprint_changes_with_the_rows_and_with_nothing_else(lake: Lake) -> None:
-    fingerprints = []
-    for made in (
-        manifest(d2026_01_01=entry("a")),
-        manifest(d2026_01_01=DayEntry(rows=1, bytes=99, sha256="1" * 64, fingerprint="a", newest=NOON)),
-        manifest(d2026_01_01=entry("b")),
-        manifest(d2026_01_02=entry("a")),
-        manifest(d2026_01_01=entry("a"), d2026_01_02=entry("a")),
-    ):
-        lake.write_events_manifest(made)
-        fingerprints.append(lake.fingerprint())
+def test_the_fingerprint_changes_with_the_rows_and_with_nothing_else() -> None:
+    first, second = date(2026, 1, 1), date(2026, 1, 2)
+    elsewhere = OneFile(Written(bytes=99, sha256="1" * 64))
+    later = NOON + timedelta(days=9)
+    same = DayEntry(rows=1, files=elsewhere, fingerprint="a", newest=NOON, exported_at=later)
+    fingerprints = [
+        EventsManifest.of(days).fingerprint
+        for days in (
+            {first: entry("a")},
+            {first: same},
+            {first: entry("b")},
+            {second: entry("a")},
+            {first: entry("a"), second: entry("a")},
+        )
+    ]
     assert fingerprints[0] == fingerprints[1]
     assert len(set(fingerprints)) == 4
 
@@ -193,15 +208,97 @@ def test_scratch_goes_away_also_after_an_error(lake: Lake) -> None:
     assert not folder.exists()
 
 
-def test_sweep_removes_only_what_killed_writers_left_long_ago(tmp_path: Path) -> None:
+def test_what_killed_writers_left_is_removed_once_it_is_a_day_old(tmp_path: Path) -> None:
     lake = Lake(str(tmp_path))
-    lake.sweep()
+    sweep_temporary(lake)
     with lake.scratch() as running, lake.scratch() as killed:
-        long_ago = (datetime.now(UTC) - timedelta(days=2)).timestamp()
-        os.utime(killed, (long_ago, long_ago))
-        lake.sweep()
+        age(killed, hours=48)
+        sweep_temporary(lake)
         assert running.exists()
         assert not killed.exists()
+
+
+def age(path: str | Path, *, hours: float) -> None:
+    then = (datetime.now(UTC) - timedelta(hours=hours)).timestamp()
+    os.utime(path, (then, then))
+
+
+class Folder:
+    """A lake's folder `f` whose files of the kind `part` are of given ages."""
+
+    def __init__(self, root: Path) -> None:
+        self.lake = Lake(str(root))
+        self.count = 0
+
+    def file(self, *, hours: float) -> Written:
+        self.count += 1
+        written = self.lake.add("f", "part", io.BytesIO(b"x" * self.count))
+        age(self.lake.path(written.path("f", "part")), hours=hours)
+        return written
+
+    def name(self, written: Written, manifest: str = "f/manifest.json") -> None:
+        self.lake.write_json(manifest, {"files": {"part": msgspec.to_builtins(written)}, "folder": "f"})
+
+    def left(self, *pointers: str) -> list[int]:
+        sweep(self.lake, self.lake.found("f"), pointers)
+        return sorted(size for path, size in self.lake.sizes("f").items() if path.endswith(".parquet"))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    return Folder(tmp_path)
+
+
+def test_a_replaced_file_stays_a_day_after_the_one_that_replaced_it_was_written(folder: Folder) -> None:
+    folder.file(hours=900)
+    folder.file(hours=25)
+    folder.name(folder.file(hours=23))
+    assert folder.left() == [2, 3]
+
+
+def test_a_file_that_a_manifest_names_is_never_swept_however_old(folder: Folder) -> None:
+    named = folder.file(hours=900)
+    folder.name(named)
+    assert folder.left() == [1]
+    folder.file(hours=800)
+    folder.file(hours=30)
+    folder.file(hours=2)
+    assert folder.left() == [1, 3, 4]
+
+
+def test_a_file_whose_writer_was_killed_before_the_manifest_is_swept_after_a_day(folder: Folder) -> None:
+    killed = folder.file(hours=23)
+    assert folder.left() == [1]
+    age(folder.lake.path(killed.path("f", "part")), hours=25)
+    assert folder.left() == []
+
+
+def test_a_file_that_a_pointer_names_is_kept(folder: Folder) -> None:
+    pointed = folder.file(hours=900)
+    folder.name(folder.file(hours=48))
+    folder.name(pointed, "latest/x.json")
+    assert folder.left("latest/x.json") == [1, 2]
+    assert folder.left() == [2]
+
+
+def test_a_file_that_is_written_anew_while_a_sweep_runs_stays(folder: Folder) -> None:
+    again = folder.file(hours=900)
+    folder.name(folder.file(hours=48))
+    found = folder.lake.found("f")
+    folder.lake.add("f", "part", io.BytesIO(b"x"))
+    assert sweep(folder.lake, found) == []
+    assert folder.lake.exists(again.path("f", "part"))
+
+
+def test_files_of_a_former_layout_go_and_a_folder_whose_manifest_is_damaged_stays(folder: Folder) -> None:
+    former = Path(folder.lake.path("f/part-0.parquet"))
+    folder.name(folder.file(hours=48))
+    former.write_bytes(b"former")
+    age(former, hours=900)
+    Path(folder.lake.path("f/manifest.json")).write_text("{")
+    assert folder.left() == [1, 6]
+    folder.name(folder.file(hours=48))
+    assert folder.left() == [2]
 
 
 def test_a_lake_that_cannot_be_written_names_the_setting(tmp_path: Path) -> None:

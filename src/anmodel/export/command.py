@@ -19,7 +19,7 @@ def command(
 ) -> None:
     """Bring the lake's days of events to what ClickHouse holds: changed days are written, vanished ones removed.
 
-    Days outside the range stay as they are. Safe to repeat, and to kill.
+    Days outside the range stay as they are. Safe to repeat, to kill, and to run several times at once.
     """
     from anmodel.export.events import export_events
     from anmodel.export.table import EventsTable
@@ -35,9 +35,10 @@ def command(
     table = EventsTable(Warehouse.connect(settings), rows_a_group=settings.parquet_batch)
     with ProgressLine("export", unit="rows") as line:
         done = export_events(table, lake, since=since, until=end, force=force, progress=line.show)
+    repeated = "" if done.repeated_ids is None else f"; {done.repeated_ids} event ids stand for more than one event"
     typer.echo(
         f"events: {done.rows} rows in {len(done.written)} days written, {done.unchanged} days unchanged, "
-        f"{len(done.removed)} removed; {done.repeated_ids} event ids stand for more than one event"
+        f"{len(done.removed)} removed{repeated}"
     )
     if users:
         typer.echo(export_users(settings, lake))

@@ -1,6 +1,6 @@
-"""The lake: Parquet in a folder or bucket, replaced whole, never half; `manifest` says which days it holds."""
+"""The lake: Parquet in a folder or bucket. A folder's manifest names its files, so several may write at once."""
 
-from anmodel.lake.files import Lake, Written
-from anmodel.lake.manifest import DayEntry, EventsManifest, events_path
+from anmodel.lake.files import Found, Lake
+from anmodel.lake.manifest import DayEntry, EventsManifest, OneFile, Written
 
-__all__ = ["DayEntry", "EventsManifest", "Lake", "Written", "events_path"]
+__all__ = ["DayEntry", "EventsManifest", "Found", "Lake", "OneFile", "Written"]

@@ -1,23 +1,27 @@
 """The lake: Parquet and JSON files in a folder or a bucket, each replaced whole.
 
-    events/date=YYYY-MM-DD/part-0.parquet   events/manifest.json
+    events/date=YYYY-MM-DD/{part-<sha>.parquet, manifest.json}
     users/users.parquet   trends/trends.parquet
-    snapshots/<name>/{train,val,test}.parquet   snapshots/<name>/manifest.json
-    daily_features/snapshot_date=YYYY-MM-DD/{part-0.parquet,manifest.json}   daily_features/latest.json
+    snapshots/<name>/{train,val,test}-<sha>.parquet   snapshots/<name>/manifest.json
+    daily_features/snapshot_date=YYYY-MM-DD/{part-<sha>.parquet, manifest.json}   daily_features/{latest,scoring}/
 
-In a folder a file is written under `.tmp/` and renamed into place; a bucket shows an upload only once it is complete.
-So readers see the old file or the new one, never half, whatever is killed. Nothing is synced to disk: all here can be
-made again, and after a power cut `anmodel export --force` does. A bucket's keys and address come from the usual
-AWS_* variables.
+A folder's manifest, written last, names its files; a file that a manifest names has a name made of its content
+(`add`), so nobody ever writes another file over it. Thus any number of writers and readers may be at one folder: the
+last manifest counts, and what it names is whole. `sweeping` removes what no manifest names.
+
+In a folder a file is written under `.tmp/` and renamed into place; for a bucket it is put together on this machine's
+disk and then uploaded, and seen once the upload is complete. So no file is ever seen half, whatever is killed. Nothing
+is synced to disk: all here can be made again, and after a power cut `anmodel export --force` does. A bucket's keys and
+address come from the usual AWS_* variables.
 """
 
 import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 from uuid import uuid4
@@ -28,19 +32,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from anmodel.errors import LakeError, NotReadyError
-from anmodel.lake.manifest import EventsManifest, events_path
+from anmodel.lake.manifest import EVENTS, EventsManifest, Written
+from anmodel.lake.reading import days_among, decoded
 
-EVENTS_MANIFEST = "events/manifest.json"
 _CHUNK = 1 << 20
-_STALE = timedelta(days=1)
-_AGAIN = "Run the step that writes it again; `anmodel export --force` for events"
+_ELSEWHERE = ("botocore", "aiobotocore", "aiohttp", "s3fs")
+"""Packages whose errors mean that the bucket cannot be reached or refuses; they come from no common class."""
 
 
-class Written(msgspec.Struct, frozen=True):
-    """A file just written."""
+class Found(msgspec.Struct, frozen=True):
+    """A file that is there."""
 
     bytes: int
-    sha256: str
+    modified: datetime
 
 
 class Lake:
@@ -59,7 +63,8 @@ class Lake:
     def _fs(self) -> Any:
         if self._opened is None:
             try:
-                self._opened = fsspec.core.url_to_fs(self.url)[0]
+                # What others write meanwhile must be seen, so nothing is remembered.
+                self._opened = fsspec.core.url_to_fs(self.url, use_listings_cache=False)[0]
             except (ImportError, ValueError, OSError) as error:
                 raise LakeError(
                     f"no way to open the lake {self.url}: {error}. Set PARQUET_OUT to a folder or s3://…"
@@ -75,13 +80,16 @@ class Lake:
         with self._failures(relative):
             return bool(self._fs.exists(self.path(relative)))
 
+    def found(self, relative: str) -> dict[str, Found]:
+        """The files below a folder, by path relative to the lake; none when it is not there."""
+        with self._failures(relative):
+            root = self._fs._strip_protocol(self.url)
+            listed = self._fs.find(self.path(relative), detail=True)
+            return {name.removeprefix(root).lstrip("/"): _found(listed[name]) for name in sorted(listed)}
+
     def sizes(self, relative: str) -> dict[str, int]:
         """Bytes of each file below a folder, by path relative to the lake; none when it is not there."""
-        with self._failures(relative):
-            self._fs.invalidate_cache()
-            root = self._fs._strip_protocol(self.url)
-            found = self._fs.find(self.path(relative), detail=True)
-            return {name.removeprefix(root).lstrip("/"): int(found[name]["size"]) for name in sorted(found)}
+        return {name: file.bytes for name, file in self.found(relative).items()}
 
     @contextmanager
     def open(self, relative: str) -> Iterator[BinaryIO]:
@@ -97,22 +105,36 @@ class Lake:
             except FileNotFoundError:
                 return
 
-    def write_file(self, relative: str, source: BinaryIO) -> Written:
-        """Copy a binary file in, block by block."""
+    def add(self, folder: str, stem: str, source: BinaryIO) -> Written:
+        """Copy a Parquet file in, under a name of its content (`Written.path`); a manifest must name it to count.
+
+        It is written even when it is there: a sweep counts its age from now.
+        """
         digest, size = hashlib.sha256(), 0
-        with self._replacing(relative) as target:
-            while block := source.read(_CHUNK):
-                digest.update(block)
-                size += len(block)
-                target.write(block)
-        return Written(bytes=size, sha256=digest.hexdigest())
+        with self._failures(folder), self._staging() as staged:
+            with staged.open("wb") as target:
+                while block := source.read(_CHUNK):
+                    digest.update(block)
+                    size += len(block)
+                    target.write(block)
+            written = Written(bytes=size, sha256=digest.hexdigest())
+            self._place(staged, written.path(folder, stem))
+        return written
+
+    def add_table(self, folder: str, stem: str, table: pa.Table) -> Written:
+        """Write a table as a Parquet file under a name of its content, like `add`."""
+        with self._failures(folder), self._staging() as staged:
+            pq.write_table(table, staged, compression="zstd")
+            with staged.open("rb") as file:
+                return self.add(folder, stem, file)
 
     def write_table(self, relative: str, table: pa.Table, metadata: dict[str, str] | None = None) -> None:
-        """Write a table as Parquet; `metadata` joins what its schema carries."""
+        """Write a table as Parquet under a name of ours; `metadata` joins what its schema carries."""
         if metadata:
             table = table.replace_schema_metadata({**(table.schema.metadata or {}), **metadata})
-        with self._replacing(relative) as target:
-            pq.write_table(table, target, compression="zstd")
+        with self._failures(relative), self._staging() as staged:
+            pq.write_table(table, staged, compression="zstd")
+            self._place(staged, relative)
 
     def read_table(self, relative: str, columns: Sequence[str] | None = None) -> pa.Table:
         """The whole Parquet file in memory."""
@@ -121,17 +143,29 @@ class Lake:
 
     def write_json(self, relative: str, value: Any) -> None:
         """Write JSON with sorted keys, so that equal values are equal files."""
-        with self._replacing(relative) as target:
-            target.write(json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False).encode())
+        raw = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False).encode()
+        with self._failures(relative):
+            if not self.local:
+                self._fs.pipe_file(self.path(relative), raw)
+                return
+            with self._staging() as staged:
+                staged.write_bytes(raw)
+                self._place(staged, relative)
 
     def read_json(self, relative: str, kind: Any = Any) -> Any:
         """Read a JSON file as a value of the type `kind`; one that is not raises `LakeError`."""
         with self.open(relative) as file:
-            raw = file.read()
-        try:
-            return msgspec.json.decode(raw, type=kind)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise LakeError(f"{self.path(relative)} is damaged: {error}. {_AGAIN}") from error
+            return decoded(self.path(relative), file.read(), kind)
+
+    def read_many(self, relatives: Collection[str]) -> dict[str, bytes]:
+        """The content of small files, of a bucket many at once; without those that are not there."""
+        with self._failures(EVENTS):
+            asked = {self._fs._strip_protocol(self.path(relative)): relative for relative in relatives}
+            answers = self._fs.cat(list(asked), on_error="return") if asked else {}
+            faults = [answer for answer in answers.values() if isinstance(answer, Exception)]
+            if fault := next((fault for fault in faults if not isinstance(fault, FileNotFoundError)), None):
+                raise fault
+        return {asked[path]: answer for path, answer in answers.items() if isinstance(answer, bytes)}
 
     def written(self, relative: str) -> Written:
         """Size and checksum of a file that is there."""
@@ -148,26 +182,15 @@ class Lake:
         `again` is the command that writes both anew.
         """
         if self.written(relative) != written:
-            raise LakeError(
-                f"{self.path(relative)} is not the file that its manifest names: damaged, or being written right now. "
-                f"Run {again}"
-            )
+            raise LakeError(f"{self.path(relative)} is not the file that its manifest names: damaged. Run {again}")
 
     def events_manifest(self) -> EventsManifest:
         """What the events folder holds; an empty one before the first export."""
-        try:
-            manifest: EventsManifest = self.read_json(EVENTS_MANIFEST, EventsManifest)
-        except NotReadyError:
-            return EventsManifest()
-        return manifest
-
-    def write_events_manifest(self, manifest: EventsManifest) -> None:
-        """Say what the events folder holds; the last write of an export."""
-        self.write_json(EVENTS_MANIFEST, msgspec.to_builtins(manifest, str_keys=True))
+        return EventsManifest.of(days_among(self, self.found(EVENTS)))
 
     def event_files(self, since: datetime | None = None, until: datetime | None = None) -> list[str]:
         """Files of the days that touch [since, until), relative to the lake, oldest first."""
-        return [events_path(day) for day in self.events_manifest().within(since, until)]
+        return [entry.path(day) for day, entry in self.events_manifest().within(since, until).items()]
 
     def fingerprint(self) -> str:
         """A hash of the events in the lake, see `EventsManifest.fingerprint`."""
@@ -193,42 +216,32 @@ class Lake:
             return
         with self.scratch() as folder:
             targets = [str(folder / f"{number:06}.parquet") for number in range(len(relatives))]
-            with self._failures("events"):
-                for relative, target in zip(relatives, targets, strict=True):
-                    self._fs.get_file(self.path(relative), target)
+            with self._failures(relatives[0] if relatives else ""):
+                self._fs.get([self.path(relative) for relative in relatives], targets)
             yield targets
 
-    def sweep(self) -> None:
-        """Remove what killed writers left under `.tmp`, once it is a day old."""
-        temporary = Path(self.path(".tmp"))
-        if not self.local or not temporary.is_dir():
-            return
-        oldest = (datetime.now(UTC) - _STALE).timestamp()
-        for entry in temporary.iterdir():
-            if entry.lstat().st_mtime >= oldest:
-                continue
-            if entry.is_dir():
-                shutil.rmtree(entry, ignore_errors=True)
-            else:
-                entry.unlink(missing_ok=True)
-
     @contextmanager
-    def _replacing(self, relative: str) -> Iterator[BinaryIO]:
-        """A file to write to that takes its place only when the block ends without an error."""
-        with self._failures(relative):
-            if not self.local:
-                with self._fs.transaction, self._fs.open(self.path(relative), "wb") as file:
-                    yield file
-                return
-            temporary, final = Path(self.path(".tmp", uuid4().hex)), Path(self.path(relative))
-            temporary.parent.mkdir(parents=True, exist_ok=True)
-            final.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                with temporary.open("wb") as file:
-                    yield file
-                temporary.replace(final)
-            finally:
-                temporary.unlink(missing_ok=True)
+    def _staging(self) -> Iterator[Path]:
+        """A new file on disk that is gone afterwards, unless `_place` gave it its place."""
+        if not self.local:
+            with self.scratch() as folder:
+                yield folder / "staged"
+            return
+        staged = Path(self.path(".tmp", uuid4().hex))
+        staged.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield staged
+        finally:
+            staged.unlink(missing_ok=True)
+
+    def _place(self, staged: Path, relative: str) -> None:
+        """Let a whole file be seen in its place, all at once."""
+        if not self.local:
+            self._fs.put_file(str(staged), self.path(relative))
+            return
+        final = Path(self.path(relative))
+        final.parent.mkdir(parents=True, exist_ok=True)
+        staged.replace(final)
 
     @contextmanager
     def _failures(self, relative: str) -> Iterator[None]:
@@ -237,8 +250,19 @@ class Lake:
         except FileNotFoundError as error:
             raise NotReadyError(f"{self.path(relative)} is not there yet. Run the step that writes it first") from error
         except pa.ArrowInvalid as error:
-            raise LakeError(f"{self.path(relative)} is damaged: {error}. {_AGAIN}") from error
-        except OSError as error:
+            raise LakeError(
+                f"{self.path(relative)} is damaged: {error}. Run the step that writes it again; `anmodel export "
+                "--force` for events"
+            ) from error
+        except Exception as error:
+            if not isinstance(error, OSError) and type(error).__module__.partition(".")[0] not in _ELSEWHERE:
+                raise
             raise LakeError(
                 f"{self.path(relative)}: {error}. Is the lake (PARQUET_OUT) reachable and writable?"
             ) from error
+
+
+def _found(listed: dict[str, Any]) -> Found:
+    """Size and time of a file as fsspec's file systems tell them, each in its way."""
+    when = next(listed[key] for key in ("LastModified", "mtime", "created") if key in listed)
+    return Found(int(listed["size"]), when if isinstance(when, datetime) else datetime.fromtimestamp(when, UTC))

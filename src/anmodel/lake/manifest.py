@@ -1,48 +1,79 @@
-"""The manifest of the lake's events: which days there are, how much of each, and up to when."""
+"""Manifests: which file of a folder counts. The lake's days of events have one each; together they say up to when."""
 
 import hashlib
 import json
+import re
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Self
 
 import msgspec
 
-EVENTS_SCHEMA_VERSION = 1
-"""Version of the columns of `events/`; a day of another version is exported anew."""
+EVENTS = "events"
+EVENTS_SCHEMA_VERSION = 2
+"""Version of the columns and the files of `events/`; a day of another version is exported anew."""
+
+FORMER_MANIFEST = f"{EVENTS}/manifest.json"
+"""The one manifest of all days that version 1 had; its days have none of their own, and count as not there."""
+
+_DAY = re.compile(rf"{EVENTS}/date=(\d{{4}}-\d\d-\d\d)/")
+
+
+class Written(msgspec.Struct, frozen=True):
+    """A file in the lake as its manifest names it."""
+
+    bytes: int
+    sha256: str
+
+    def path(self, folder: str, stem: str) -> str:
+        """Where it is, relative to the lake: its name is made of what it holds, so no other content can have it."""
+        return f"{folder}/{stem}-{self.sha256[:16]}.parquet"
+
+
+class OneFile(msgspec.Struct, frozen=True):
+    """The files of a folder that has one."""
+
+    part: Written
 
 
 class DayEntry(msgspec.Struct, frozen=True):
-    """One day of events: its file's size and checksum, its newest event, and the fingerprint of the table's rows."""
+    """The manifest of one day of events: its file, its newest event, and the fingerprint of the table's rows."""
 
     rows: int
-    bytes: int
-    sha256: str
+    files: OneFile
     fingerprint: str
     newest: datetime
+    exported_at: datetime
     schema_version: int = EVENTS_SCHEMA_VERSION
+
+    def path(self, day: date) -> str:
+        """The day's file, relative to the lake."""
+        return self.files.part.path(day_folder(day), "part")
+
+    @property
+    def watermark(self) -> datetime:
+        """Just after the newest event (its time + 1 ms), but never after the export.
+
+        A visitor's clock may be a day fast, and one event from tomorrow must not make today look like a day without
+        purchases.
+        """
+        return min(self.newest + timedelta(milliseconds=1), self.exported_at)
 
 
 class EventsManifest(msgspec.Struct, frozen=True):
-    """What `events/` holds, and up to when: the `watermark`, None when there are no events.
-
-    It is just after the newest event (its time + 1 ms), but never after the export: a visitor's clock may be a day
-    fast, and one event from tomorrow must not make today look like a day without purchases.
-
-    `repeated_ids` counts the event ids that came again with another user, time or content; all are kept.
-    """
+    """What `events/` holds: its days, oldest first."""
 
     days: dict[date, DayEntry] = {}
-    watermark: datetime | None = None
-    exported_at: datetime | None = None
-    repeated_ids: int = 0
 
     @classmethod
-    def of(cls, days: dict[date, DayEntry], *, exported_at: datetime, repeated_ids: int) -> Self:
-        """The manifest of these days, with their watermark."""
-        newest = max((entry.newest for entry in days.values()), default=None)
-        watermark = min(newest + timedelta(milliseconds=1), exported_at) if newest else None
-        ordered = {day: days[day] for day in sorted(days)}
-        return cls(days=ordered, watermark=watermark, exported_at=exported_at, repeated_ids=repeated_ids)
+    def of(cls, days: Mapping[date, DayEntry]) -> Self:
+        """The manifest of these days."""
+        return cls(days={day: days[day] for day in sorted(days)})
+
+    @property
+    def watermark(self) -> datetime | None:
+        """Up to when events are there; None when there are none."""
+        return max((entry.watermark for entry in self.days.values()), default=None)
 
     @property
     def rows(self) -> int:
@@ -64,9 +95,18 @@ class EventsManifest(msgspec.Struct, frozen=True):
         return {day: self.days[day] for day in sorted(self.days) if first <= day <= last}
 
 
-def events_path(day: date) -> str:
-    """The file of one UTC day of events, relative to the lake."""
-    return f"events/date={day.isoformat()}/part-0.parquet"
+def day_folder(day: date) -> str:
+    """The folder of one UTC day of events, relative to the lake."""
+    return f"{EVENTS}/date={day.isoformat()}"
+
+
+def day_of(path: str) -> date | None:
+    """The day whose folder a file lies in; None for any other file."""
+    found = _DAY.match(path)
+    try:
+        return date.fromisoformat(found[1]) if found else None
+    except ValueError:
+        return None
 
 
 def day_bounds(day: date) -> tuple[datetime, datetime]:

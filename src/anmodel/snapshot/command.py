@@ -44,6 +44,7 @@ def train(
     ] = 400_000,
 ) -> None:
     """Features and targets at instants of the past, split by time with an embargo of the horizon. Safe to repeat."""
+    from anmodel.lake.sweeping import sweep
     from anmodel.snapshot.training import build_training
 
     if not name.replace("-", "").replace("_", "").isalnum():
@@ -51,6 +52,7 @@ def train(
     settings = SnapshotSettings.load(horizon_days=horizon_days)
     configure_logging(settings)
     with _working(settings, "snapshot train") as (lake, engine, scratch, progress):
+        sweep(lake, lake.found("snapshots"))
         made = build_training(
             lake, engine, scratch, name=name, horizon_days=settings.horizon_days, max_rows=max_rows, progress=progress
         )
@@ -71,12 +73,15 @@ def daily(
     horizon_days: Annotated[int | None, typer.Option(help="Days ahead to forecast. [HORIZON_DAYS, 7]")] = None,
 ) -> None:
     """Every user's features as of an instant. Safe to repeat."""
+    from anmodel.lake.sweeping import sweep
     from anmodel.snapshot.daily import build_daily
+    from anmodel.snapshots.daily import DAILY, pointers
 
     instant = _instant(as_of) if as_of else None
     settings = SnapshotSettings.load(horizon_days=horizon_days)
     configure_logging(settings)
     with _working(settings, "snapshot daily") as (lake, engine, scratch, progress):
+        sweep(lake, lake.found(DAILY), pointers(lake))
         made = build_daily(lake, engine, scratch, as_of=instant, horizon_days=settings.horizon_days, progress=progress)
     typer.echo(f"daily snapshot as of {made['snapshot_time']} (version {made['version']}): {made['users']} users")
 
@@ -87,11 +92,12 @@ def _working(
 ) -> "Iterator[tuple[Lake, Engine, Path, Callable[[int, str], None]]]":
     """The lake, the engine, a scratch folder and a progress line."""
     from anmodel.lake import Lake
+    from anmodel.lake.sweeping import sweep_temporary
     from anmodel.progress import ProgressLine
     from anmodel.snapshot.engine import Engine
 
     lake = Lake(settings.parquet_out)
-    lake.sweep()
+    sweep_temporary(lake)
     with (
         lake.scratch() as scratch,
         ProgressLine(task, unit="rows") as line,

@@ -9,15 +9,14 @@ import msgspec
 import pyarrow.parquet as pq
 import structlog
 
-from anmodel.errors import NotReadyError
 from anmodel.lake import Lake
 from anmodel.snapshot.engine import Engine, quoted
 from anmodel.snapshot.sources import fingerprint, known_events, open_events, open_trends
 from anmodel.snapshots import contract, daily_sql, snapshot_version
+from anmodel.snapshots.daily import day_folder, point, pointers
 
 log = structlog.get_logger()
 
-LATEST = "daily_features/latest.json"
 _EVENTS_A_CHUNK = 2_000_000
 
 
@@ -30,11 +29,13 @@ def build_daily(
     horizon_days: int,
     progress: Callable[[int, str], None],
 ) -> dict[str, Any]:
-    """Write the day's folder of `daily_features/`, replacing it whole, and return its manifest.
+    """Write the day's snapshot and its manifest, replacing the one before, and return the manifest.
 
-    `as_of` (aware) is by default just after the lake's newest event; then `latest.json` names this snapshot. An `as_of`
-    that was asked for does so only if none is newer.
+    `as_of` (aware) is by default just after the lake's newest event; then this snapshot is the newest from now on. One
+    whose `as_of` was asked for is so only if no other is of a later instant. Of several at once for one day, the one
+    that ends last counts.
     """
+    former = pointers(lake)
     manifest, watermark = known_events(lake)
     asked, as_of = as_of, (as_of or watermark).astimezone(UTC)
     chunks = max(1, -(-manifest.rows // _EVENTS_A_CHUNK))
@@ -49,9 +50,9 @@ def build_daily(
             progress(rows, f"part {done + 1} of {chunks}")
     target = scratch / "daily.parquet"
     engine.write(target, f"SELECT * FROM file('{quoted(str(scratch))}/chunk-*.parquet', 'Parquet') ORDER BY user_id")
-    folder = f"daily_features/snapshot_date={as_of:%Y-%m-%d}"
+    folder = day_folder(as_of.date())
     with target.open("rb") as file:
-        written = lake.write_file(f"{folder}/part-0.parquet", file)
+        written = lake.add(folder, "part", file)
     result = {
         "version": snapshot_version(horizon_days),
         "snapshot_time": as_of.isoformat(),
@@ -59,18 +60,9 @@ def build_daily(
         "users": pq.read_metadata(target).num_rows,
         "created_from": created_from,
         "contract": contract(horizon_days),
-        "path": f"{folder}/part-0.parquet",
-        "file": msgspec.to_builtins(written),
+        "folder": folder,
+        "files": {"part": msgspec.to_builtins(written)},
     }
     lake.write_json(f"{folder}/manifest.json", result)
-    if asked is None or as_of >= _newest(lake):
-        lake.write_json(LATEST, {"path": folder, "snapshot_time": as_of.isoformat()})
+    point(lake, result, as_of, instead_of=None if asked else former)
     return result
-
-
-def _newest(lake: Lake) -> datetime:
-    """The instant of the snapshot that `latest.json` names, the beginning of time without one."""
-    try:
-        return datetime.fromisoformat(lake.read_json(LATEST)["snapshot_time"])
-    except NotReadyError:
-        return datetime.min.replace(tzinfo=UTC)

@@ -5,8 +5,7 @@ from contextlib import contextmanager
 from datetime import datetime
 
 from anmodel.errors import InputError, LakeError, NotReadyError
-from anmodel.lake import Lake
-from anmodel.lake.manifest import EventsManifest, events_path
+from anmodel.lake import EventsManifest, Lake
 from anmodel.snapshot.engine import Engine, events_source, trends_source
 
 TRENDS = "trends/trends.parquet"
@@ -28,7 +27,7 @@ def open_events(lake: Lake, engine: Engine, manifest: EventsManifest, until: dat
     days = manifest.within(until=until)
     if not days:
         raise InputError(f"no events before {until}; the lake begins on {min(manifest.days)}. Take a later instant")
-    with lake.on_disk([events_path(day) for day in days]) as files:
+    with lake.on_disk([entry.path(day) for day, entry in days.items()]) as files:
         source = events_source(files)
         try:
             found = engine.rows(f"SELECT count() AS rows FROM {source}")[0]["rows"]
@@ -37,8 +36,8 @@ def open_events(lake: Lake, engine: Engine, manifest: EventsManifest, until: dat
         expected = sum(day.rows for day in days.values())
         if found != expected:
             raise LakeError(
-                f"{lake.path('events')} holds {found} events where its manifest says {expected}: is an export running? "
-                "If not, run `anmodel export`; with --force if that does not help"
+                f"{lake.path('events')} holds {found} events where its manifests say {expected}. Run `anmodel export "
+                "--force`"
             )
         yield source
 

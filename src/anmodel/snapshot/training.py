@@ -43,7 +43,9 @@ def build_training(
     max_rows: int,
     progress: Callable[[int, str], None],
 ) -> dict[str, Any]:
-    """Write `snapshots/<name>/` and return its manifest; the same lake gives the same rows.
+    """Write the files of `snapshots/<name>/`, then its manifest, and return that; the same lake gives the same rows.
+
+    Of several at once under one name, the one that ends last counts; whoever reads an older one goes on reading it.
 
     `progress` is told the rows made and how far that is. Raises `NotReadyError` without events, `InputError` when
     their history is too short.
@@ -118,7 +120,7 @@ def _write_parts(lake: Lake, engine: Engine, scratch: Path, name: str, planned: 
     made: dict[str, Part] = {}
     for part in PARTS:
         with (scratch / f"{part}.parquet").open("rb") as file:
-            made[part] = Part(*sizes[part], lake.write_file(f"snapshots/{name}/{part}.parquet", file))
+            made[part] = Part(*sizes[part], lake.add(f"snapshots/{name}", part, file))
     return made
 
 

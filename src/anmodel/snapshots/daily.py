@@ -1,25 +1,28 @@
-"""The daily snapshot in the lake, read block by block: what score forecasts and monitor compares."""
+"""The daily snapshots in the lake, read block by block: what score forecasts and monitor compares.
 
-from collections.abc import Iterator, Sequence
+`daily_features/latest/<instant>.json` are copies of manifests; the one of the latest instant is that of the newest
+snapshot. Several files instead of one, so that of writers at once none can set the newest back.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from anmodel.errors import ContractError
-from anmodel.lake import Lake, Written
-from anmodel.snapshots import META, check_features
+from anmodel.errors import ContractError, NotReadyError
+from anmodel.lake import Lake, OneFile, Written
+from anmodel.lake.reading import decoded
+from anmodel.snapshots import META, check_features, milliseconds
 
+DAILY = "daily_features"
 BLOCK_ROWS = 10_000
-
-
-class _Latest(msgspec.Struct):
-    """What is needed of latest.json."""
-
-    path: str
+_LATEST = f"{DAILY}/latest"
+_TRIES = 3
+_AGAIN = "`anmodel snapshot daily`"
 
 
 class _Manifest(msgspec.Struct):
@@ -29,12 +32,16 @@ class _Manifest(msgspec.Struct):
     version: str
     horizon_days: int
     users: int
-    file: Written
+    folder: str
+    files: OneFile
 
 
 @dataclass(frozen=True)
 class DailySnapshot:
-    """Every user's features as of `instant`; `version` is that of the snapshot contract."""
+    """Every user's features as of `instant`; `version` is that of the snapshot contract.
+
+    Its file stays for a day after another took its place.
+    """
 
     lake: Lake
     path: str
@@ -46,18 +53,33 @@ class DailySnapshot:
 
     @classmethod
     def newest(cls, lake: Lake) -> "DailySnapshot":
-        """The one that `daily_features/latest.json` names; NotReadyError before the first."""
-        folder = lake.read_json("daily_features/latest.json", _Latest).path
-        found: _Manifest = lake.read_json(f"{folder}/manifest.json", _Manifest)
-        path = f"{folder}/part-0.parquet"
-        return cls(lake, path, found.snapshot_time, found.version, found.horizon_days, found.users, found.file)
+        """The one of the latest instant; NotReadyError before the first."""
+        for _ in range(_TRIES):
+            if not (known := pointers(lake)):
+                break
+            if raw := lake.read_many([known[-1]]):
+                return cls._of(lake, decoded(lake.path(known[-1]), raw[known[-1]], _Manifest))
+        raise NotReadyError(f"{lake.path(DAILY)} holds no daily snapshot yet. Run {_AGAIN}")
+
+    @classmethod
+    def of_day(cls, lake: Lake, day: date) -> "DailySnapshot":
+        """The one of a UTC day; NotReadyError when it was not built."""
+        path = f"{day_folder(day)}/manifest.json"
+        if not lake.exists(path):
+            raise NotReadyError(f"{lake.path(path)} is not there yet. Run `anmodel snapshot daily --as-of …`")
+        return cls._of(lake, lake.read_json(path, _Manifest))
+
+    @classmethod
+    def _of(cls, lake: Lake, found: _Manifest) -> "DailySnapshot":
+        path = found.files.part.path(found.folder, "part")
+        return cls(lake, path, found.snapshot_time, found.version, found.horizon_days, found.users, found.files.part)
 
     def check(self, contract: dict[str, Any], model: str) -> None:
         """Raise ContractError unless a model of this contract can read the snapshot; names columns that differ.
 
-        LakeError when the file is not the one that its manifest describes, left by a run that was cut short, say.
+        LakeError when the file is not the one that its manifest describes.
         """
-        self.lake.verify(self.path, self.file, "`anmodel snapshot daily`")
+        self.lake.verify(self.path, self.file, _AGAIN)
         names = [feature["name"] for feature in contract["features"]]
         with self.lake.open(self.path) as file:
             columns = pq.ParquetFile(file).schema_arrow.names
@@ -73,3 +95,25 @@ class DailySnapshot:
         """Rows in the order of the file, at most BLOCK_ROWS at once; memory stays that of one row group."""
         with self.lake.open(self.path) as file:
             yield from pq.ParquetFile(file).iter_batches(BLOCK_ROWS, columns=list(columns) if columns else None)
+
+
+def day_folder(day: date) -> str:
+    """The folder of one UTC day's snapshot."""
+    return f"{DAILY}/snapshot_date={day.isoformat()}"
+
+
+def pointers(lake: Lake) -> list[str]:
+    """The copies of manifests among which the newest snapshot's is the last."""
+    return sorted(lake.found(_LATEST))
+
+
+def point(lake: Lake, manifest: Mapping[str, Any], instant: datetime, *, instead_of: Collection[str] | None) -> None:
+    """Let this snapshot be the newest: instead of the pointers given, or by None only if none is of a later instant."""
+    mine = f"{_LATEST}/{instant.astimezone(UTC):%Y-%m-%dT%H%M%S}.{milliseconds(instant) % 1000:03}Z.json"
+    replaced = pointers(lake) if instead_of is None else instead_of
+    if instead_of is None and any(path > mine for path in replaced):
+        return
+    lake.write_json(mine, manifest)
+    for path in replaced:
+        if path != mine:
+            lake.delete(path)

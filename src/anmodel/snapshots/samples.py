@@ -53,8 +53,9 @@ def read_sample(lake: Lake, manifest: dict[str, Any], part: str) -> Sample:
 
     LakeError when the file is not the manifest's, ContractError when its columns are not the contract's.
     """
-    path = f"snapshots/{manifest['name']}/{part}.parquet"
-    lake.verify(path, msgspec.convert(manifest["files"][part], Written), _command(manifest["name"]))
+    written = msgspec.convert(manifest["files"][part], Written)
+    path = written.path(f"snapshots/{manifest['name']}", part)
+    lake.verify(path, written, _command(manifest["name"]))
     frame = lake.read_table(path).to_pandas(split_blocks=True, self_destruct=True)
     names = [feature["name"] for feature in manifest["contract"]["features"]]
     check_features([column for column in frame.columns if column not in (*META, *TARGETS)], expected=names)
