@@ -89,17 +89,18 @@ def test_secrets_are_made_before_what_uses_them() -> None:
 
 
 def test_our_own_images_are_built_and_loaded_on_kind() -> None:
-    manifests = "        image: anmodel/mlflow:0.1.0\n"
+    manifests = "        anmodel.io/images: as-tagged\n        image: anmodel/mlflow:0.1.0\n"
     runner = applied(
         "mlflow",
         **THERE,
         **{"kubectl --context=kind-anmodel -n": {"data": {"uri": ""}}, "kubectl kustomize": manifests},
+        **{"docker image inspect": "sha256:77\n"},
     )
-    build, load, apply, renew, wait = runner.ran
+    build, load, apply, wait = runner.ran
     assert build.endswith("images STAGES=mlflow IMAGE_TAG=1.2.3")
     assert load == "kind load docker-image anmodel/mlflow:1.2.3 --name=anmodel"
-    assert runner.given[apply] == "        image: anmodel/mlflow:1.2.3\n"
-    assert renew.startswith("kubectl --context=kind-anmodel -n anmodel patch deployment/mlflow --type=merge")
+    # the id, so that pods of an older build under the same tag are replaced
+    assert runner.given[apply] == '        anmodel.io/images: "sha256:77"\n        image: anmodel/mlflow:1.2.3\n'
     assert wait.startswith("kubectl --context=kind-anmodel rollout status -n anmodel deployment/mlflow --timeout=")
 
 

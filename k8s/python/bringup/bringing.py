@@ -75,8 +75,7 @@ class Target:
             spec = self.platform.secrets[name]
             self._ensure_namespace(spec.namespace)
             ensure_secret(self.runner, self.kubectl, spec)
-        built = self._builds(part)
-        if built:
+        if part.images and self.overlay.build_images and not self.ours.registry:
             self._load(part)
         if part.jobs:
             self.runner.run([*self.kubectl, "-n", part.namespace, "delete", "--ignore-not-found", *part.jobs])
@@ -85,9 +84,9 @@ class Target:
         folder = self.overlay.folder / part.folder
         if (folder / "kustomization.yaml").exists():
             manifests = self.runner.read(["kubectl", "kustomize", str(folder)])
+            if self._has_ids(part):
+                manifests = noted(manifests, self._built(part))
             retrying(self.runner, [*self.kubectl, "apply", "-f", "-"], self.ours.put_into(manifests))
-            if built:
-                self._renew(part)
         for condition in part.wait:
             self._wait(part, condition, part.timeout - (time.monotonic() - began))
         if not self.runner.dry:
@@ -138,24 +137,14 @@ class Target:
         self.runner.run(make, progress=lambda: "building")
         self.runner.run(["kind", "load", "docker-image", *images, f"--name={cluster}"], progress=lambda: "loading")
 
-    def _renew(self, part: Part) -> None:
-        """Note the built images' ids in the pods, so that those of an older build under the same tag are replaced."""
-        annotations = {"anmodel.io/images": self._built(part)}
-        pods = json.dumps({"spec": {"template": {"metadata": {"annotations": annotations}}}})
-        for condition in part.wait:
-            words = condition.split()
-            if words[0] == "rollout":
-                patch = ["-n", part.namespace, "patch", words[1], "--type=merge", f"--patch={pods}"]
-                self.runner.run([*self.kubectl, *patch])
-
     def _built(self, part: Part) -> str:
-        """What tells one build of a part's images from another: their ids when they are built here, else their tags."""
+        """What tells one build of a part's images from another: their ids where docker has them, else their tags."""
         images = [self.ours.image(name) for name in part.images]
-        ids = self.runner.ask(["docker", "image", "inspect", "--format={{.Id}}", *images]) if self._builds(part) else ""
+        ids = self.runner.ask(["docker", "image", "inspect", "--format={{.Id}}", *images]) if self._has_ids(part) else ""
         return " ".join((ids or "").split()) or " ".join(images)
 
-    def _builds(self, part: Part) -> bool:
-        return bool(part.images) and self.overlay.build_images and not self.ours.registry
+    def _has_ids(self, part: Part) -> bool:
+        return bool(part.images) and self.overlay.images_here and not self.ours.registry
 
     def _install(self, part: Part, chart: Chart) -> None:
         where = [chart.name, f"--version={chart.version}", *([f"--repo={chart.repo}"] if chart.repo else [])]
@@ -210,6 +199,11 @@ class Target:
         """The pods there that are not ready, with the reason of each."""
         said = self.runner.ask([*self.kubectl, "-n", namespace, "get", "pods", "-o", "json"])
         return unready(json.loads(said)) if said else ""
+
+
+def noted(manifests: str, build: str) -> str:
+    """The manifests with that build in the pods' annotation, so that pods of an older one under the same tag go."""
+    return re.sub(r"(?m)^(\s*anmodel\.io/images: ).*$", lambda found: f'{found[1]}"{build}"', manifests)
 
 
 def value_files(overlay: Overlay, part: Part) -> list[str]:

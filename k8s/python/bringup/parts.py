@@ -73,13 +73,14 @@ class SecretSpec:
 
 @dataclass(frozen=True)
 class Overlay:
-    """One size of the platform. An empty `context` is kubectl's current one."""
+    """One size of the platform. An empty `context` is kubectl's current one; `images_here`: docker here has our images."""
 
     name: str
     what: str
     parts: tuple[Part, ...]
     context: str = ""
     build_images: bool = False
+    images_here: bool = False
     room_mb: int = 0
 
     @property
