@@ -30,7 +30,9 @@ class Stream:
         self.bootstrap: str = kafka.bootstrap
         self.topic = f"events-{self.number}"
         self.dead_topic = f"{self.topic}-dead"
-        create_topics(KafkaSettings.load(kafka_bootstrap=self.bootstrap), 3, [self.topic, self.dead_topic])
+        self.predictions_topic = f"{self.topic}-predictions"
+        names = [self.topic, self.dead_topic, self.predictions_topic]
+        create_topics(KafkaSettings.load(kafka_bootstrap=self.bootstrap), 3, names)
         self._settings = {
             "clickhouse_host": clickhouse.host,
             "clickhouse_port": clickhouse.port,
@@ -47,6 +49,7 @@ class Stream:
             "KAFKA_BOOTSTRAP": self.bootstrap,
             "KAFKA_TOPIC": self.topic,
             "KAFKA_DEAD_TOPIC": self.dead_topic,
+            "PREDICTIONS_TOPIC": self.predictions_topic,
             "CONSUMER_GROUP": self.topic,
             "DELIVERY_TIMEOUT": 5,
             **variables,
@@ -76,35 +79,36 @@ class Stream:
 
         eventually(accepted, 60)
 
-    def produce(self, values: Iterable[bytes | None]) -> None:
-        """Put messages on the topic, past the collector."""
+    def produce(self, values: Iterable[bytes | None], topic: str = "", keys: Iterable[bytes] = ()) -> None:
+        """Put messages on a topic, that of events as a rule, past the collector."""
         producer = Producer({"bootstrap.servers": self.bootstrap, "message.max.bytes": 4_000_000})
-        for value in values:
-            producer.produce(self.topic, value, b"key")
+        for value, key in zip(values, itertools.chain(keys, itertools.repeat(b"key")), strict=False):
+            producer.produce(topic or self.topic, value, key)
+            producer.poll(0)
         assert producer.flush(20) == 0
 
-    def count(self, what: str = "count()", final: bool = True) -> int:
-        """An aggregate over the stored events."""
-        table = f"{self.warehouse.db}.events_raw{' FINAL' if final else ''}"
-        return int(self.warehouse.query(f"SELECT {what} AS n FROM {table}")[0]["n"])
+    def count(self, what: str = "count()", final: bool = True, table: str = "events_raw") -> int:
+        """An aggregate over the stored events, or predictions."""
+        source = f"{self.warehouse.db}.{table}{' FINAL' if final else ''}"
+        return int(self.warehouse.query(f"SELECT {what} AS n FROM {source}")[0]["n"])
 
-    def wait_for_rows(self, rows: int, seconds: float = 60) -> None:
-        """Wait until the table has that many different events; more is a fault at once."""
+    def wait_for_rows(self, rows: int, seconds: float = 60, table: str = "events_raw") -> None:
+        """Wait until the table has that many different rows; more is a fault at once."""
 
         def there() -> bool:
-            found = self.count()
+            found = self.count(table=table)
             if found > rows:
                 raise SystemError(f"{found} rows, expected {rows}")
             return found == rows
 
         eventually(there, seconds)
 
-    def wait_until_committed(self, seconds: float = 60) -> None:
-        """Wait until the consumer has committed the whole topic."""
+    def wait_until_committed(self, seconds: float = 60, topic: str = "") -> None:
+        """Wait until the consumer has committed a whole topic, that of events as a rule."""
         consumer = Consumer({"bootstrap.servers": self.bootstrap, "group.id": self.topic})
 
         def done() -> bool:
-            places = consumer.committed([TopicPartition(self.topic, number) for number in range(3)], 10)
+            places = consumer.committed([TopicPartition(topic or self.topic, number) for number in range(3)], 10)
             return all(max(0, p.offset) == consumer.get_watermark_offsets(p, 10)[1] for p in places)
 
         try:
@@ -163,4 +167,26 @@ def events(count: int, *, seed: int = 1, newest: datetime | None = None) -> Iter
             "user_id": f"user-{chance.randrange(100)}",
             "region": "UA-30",
             "properties": {"item_id": f"item_{chance.randrange(50)}", "price": chance.randrange(1, 500)},
+        }
+
+
+def logged_predictions(count: int, *, seed: int = 1) -> Iterator[dict[str, Any]]:
+    """Good messages of the prediction log. The same seed makes the same ones, but for when they were made."""
+    chance = random.Random(seed)
+    now = datetime.now(UTC).replace(microsecond=0)
+    for number in range(count):
+        yield {
+            "prediction_id": f"{seed}-{number}",
+            "service": "context_aware",
+            "model_version": "3",
+            "predicted_at": (now - timedelta(milliseconds=250 * number)).isoformat(timespec="milliseconds"),
+            "records": 1,
+            "record": {"total_events": chance.randrange(100), "last_item": "item_1", "share": None},
+            "prediction": {
+                "purchase_proba": round(chance.random(), 3),
+                "will_purchase_pred": chance.randrange(2),
+                "days_to_next_pred": 2.5,
+                "next_purchase_amount_pred": 120.0,
+            },
+            "user_id": f"user-{chance.randrange(100)}",
         }

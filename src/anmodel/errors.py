@@ -3,7 +3,9 @@
     AnModelError
     ├── SettingError            a setting is missing or wrong; stops the start     exit 2
     ├── InputError              a file, argument or record from outside is wrong   exit 2, HTTP 422
-    │   └── EventRefused        one event breaks the event contract                HTTP 422, dead letter
+    │   └── MessageRefused      one message of a topic breaks its contract         HTTP 422, dead letter
+    │       ├── EventRefused        of events
+    │       └── PredictionRefused   of logged predictions
     ├── ContractError           two parts disagree on columns or versions          exit 3, HTTP 422
     ├── NotReadyError           something needed is not there yet (no snapshot)    exit 4, HTTP 503
     └── UnavailableError        an outside system does not answer; try again       exit 5, HTTP 503
@@ -39,8 +41,8 @@ class InputError(AnModelError):
     status = 422
 
 
-class EventRefused(InputError):
-    """One event breaks the event contract.
+class MessageRefused(InputError):
+    """One message breaks its contract.
 
     `field` is the path of the field at fault (`body` when the text is no JSON object at all), `reason` says what
     came and what was allowed.
@@ -50,6 +52,14 @@ class EventRefused(InputError):
         super().__init__(f"{field}: {reason}")
         self.field = field
         self.reason = reason
+
+
+class EventRefused(MessageRefused):
+    """One event breaks the event contract."""
+
+
+class PredictionRefused(MessageRefused):
+    """One message breaks the contract of logged predictions."""
 
 
 class ContractError(AnModelError):

@@ -87,11 +87,15 @@ def encode_properties(event: Event) -> str:
     return _encoder.encode(event.properties).decode()
 
 
-def _refusal(message: str) -> EventRefused:
-    """msgspec's message, split into field and reason."""
+def field_and_reason(message: str) -> tuple[str, str]:
+    """msgspec's message of a fault, split into the path of the field (`body` for the whole) and the reason."""
     found = _PATH.search(message)
-    field = found[1] if found and found[1] else "body"
-    reason = _PATH.sub("", message)
+    return (found[1] if found and found[1] else "body"), _PATH.sub("", message)
+
+
+def _refusal(message: str) -> EventRefused:
+    """The refusal that msgspec's message stands for."""
+    field, reason = field_and_reason(message)
     if field == "timestamp":
         reason = f"{reason}; allowed: ISO 8601 with a zone, as 2026-01-31T09:30:00Z"
     if field == "event_type":

@@ -121,7 +121,36 @@ ORDER BY (snapshot_time, model_name, model_version, metric, feature)
     newest="made_at",
 )
 
-VERSIONS: tuple[tuple[Table, ...], ...] = ((EVENTS_RAW, FORECASTS, FORECAST_RUNS, MONITOR_REPORTS),)
+PREDICTIONS = Table(
+    "predictions",
+    "cityHash64(prediction_id)",
+    """
+CREATE TABLE IF NOT EXISTS {table} (
+    prediction_id             String,
+    service                   LowCardinality(String),
+    model_version             LowCardinality(String),
+    user_id                   String COMMENT 'empty: the request did not say whose record it was',
+    predicted_at              DateTime64(3, 'UTC'),
+    purchase_proba            Float64,
+    will_purchase_pred        UInt8,
+    days_to_next_pred         Float64,
+    next_purchase_amount_pred Float64,
+    features                  String CODEC(ZSTD(1)) COMMENT 'JSON object: the record that was asked about',
+    partition                 Int32 COMMENT 'where in the topic the row came from',
+    offset                    Int64,
+    INDEX offsets offset TYPE minmax GRANULARITY 1
+)
+ENGINE = {engine}
+PARTITION BY toYYYYMM(predicted_at)
+ORDER BY (service, predicted_at, prediction_id)
+SETTINGS {tokens} = 1000
+""",
+)
+
+VERSIONS: tuple[tuple[Table, ...], ...] = (
+    (EVENTS_RAW, FORECASTS, FORECAST_RUNS, MONITOR_REPORTS),
+    (PREDICTIONS,),
+)
 """Version n is VERSIONS[n - 1]."""
 
 SCHEMA_VERSIONS = Table(

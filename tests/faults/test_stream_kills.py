@@ -1,5 +1,6 @@
 """Kill -9 in the middle of the stream: what was accepted is stored, each event once."""
 
+import json
 import random
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +11,7 @@ import pytest
 
 from anmodel.laptop.guardian import Guardian
 from eventually import eventually
-from streaming import Stream, events
+from streaming import Stream, events, logged_predictions
 
 EVENTS = 20_000
 BATCH = 250
@@ -60,6 +61,29 @@ def assert_exact(stream: Stream) -> None:
 def test_counts_are_exact_after_the_consumer_was_killed_again_and_again(stream: Stream) -> None:
     kill_at_random_progress(stream, stream.consumer, 5)
     assert_exact(stream)
+
+
+def test_logged_predictions_are_exact_after_the_consumer_was_killed_again_and_again(stream: Stream) -> None:
+    messages = [json.dumps(each).encode() for each in logged_predictions(EVENTS)]
+    keys = [str(number).encode() for number in range(EVENTS)]  # over all partitions
+    topic = stream.predictions_topic
+
+    def waiting() -> bool:
+        return stream.count(table="predictions") > produced - EVENTS // 8
+
+    produced = EVENTS // 4
+    stream.produce(messages[:produced], topic, keys)
+    for first in range(produced, EVENTS, EVENTS // 8):
+        eventually(waiting, 60)
+        produced = first + EVENTS // 8
+        stream.produce(messages[first:produced], topic, keys[first:])
+        stream.consumer.kill()
+        stream.consumer.start()
+    stream.wait_for_rows(EVENTS, 90, "predictions")
+    stream.wait_until_committed(topic=topic)
+    for final in (True, False):
+        assert stream.count(final=final, table="predictions") == EVENTS
+    assert stream.count("uniqExact(prediction_id)", table="predictions") == EVENTS
 
 
 def test_counts_are_exact_after_clickhouse_was_killed_again_and_again(stream: Stream, clickhouse: Any) -> None:

@@ -17,6 +17,7 @@ import pytest
 from anmodel import schema
 from anmodel.consumer.blocks import Block, Partition
 from anmodel.consumer.storing import Storage
+from anmodel.consumer.streams import events_stream
 from anmodel.errors import ContractError, SettingError, WarehouseError
 from anmodel.export.table import EventsTable
 from anmodel.forecasts import FORECASTS_SCHEMA
@@ -26,7 +27,7 @@ from anmodel.laptop.guardian import Guardian
 from anmodel.layouts import Cluster, Layout
 from anmodel.monitor.outcomes import finished_runs, outcomes
 from anmodel.score.scoring import RUNS_SCHEMA
-from anmodel.settings import ClickHouseSettings
+from anmodel.settings import ClickHouseSettings, ConsumerSettings
 from anmodel.warehouse import EVENTS_SCHEMA, Warehouse
 from clickhouse_process import ClickHouseProcess
 from eventually import eventually
@@ -34,6 +35,7 @@ from eventually import eventually
 TABLES = [table for version in schema.VERSIONS for table in version] + [schema.SCHEMA_VERSIONS]
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 PARTITION = Partition("events", 3)
+EVENTS = events_stream(ConsumerSettings.load(clickhouse_password="unused"))
 _numbers = itertools.count(1)
 
 # `one` is a cluster of this server; `two` has it as both its shards, so that statements are judged as for many shards;
@@ -250,7 +252,7 @@ def test_an_insert_is_in_when_it_is_confirmed_and_its_token_holds_on_the_shard(c
 
 
 def test_the_consumer_stores_each_event_once_whatever_it_has_tried_before(cluster: Warehouse) -> None:
-    storage = Storage(cluster, never)
+    storage = Storage(cluster, EVENTS, never)
     storage.begin(PARTITION, 0)
     storage.store(block(0, 999))
     storage.store(block(0, 999))  # its answer was lost
@@ -263,7 +265,7 @@ def test_the_consumer_stores_each_event_once_whatever_it_has_tried_before(cluste
 
 def test_a_block_that_came_in_by_half_is_made_whole(cluster: Warehouse) -> None:
     cluster.insert_arrow("events_raw", events(0, 99).slice(0, 40))  # one shard has taken its rows, the other has not
-    storage = Storage(cluster, never)
+    storage = Storage(cluster, EVENTS, never)
     storage.begin(PARTITION, 0)
     storage.store(block(0, 99))
     assert number(cluster, "count()", "events_raw_local") == 100

@@ -74,8 +74,9 @@ class SecuredStream:
 
     def allow_consumer(self) -> None:
         """The least rights by which the consumer works; its group has the name of its topic."""
-        topic, dead = self.stream.topic, self.stream.dead_topic
+        topic, dead, predictions = self.stream.topic, self.stream.dead_topic, self.stream.predictions_topic
         self.kafka.allow(self.users["consumer"], ResourceType.TOPIC, topic, [AclOperation.READ])
+        self.kafka.allow(self.users["consumer"], ResourceType.TOPIC, predictions, [AclOperation.READ])
         self.kafka.allow(self.users["consumer"], ResourceType.GROUP, topic, [AclOperation.READ])
         self.kafka.allow(self.users["consumer"], ResourceType.TOPIC, dead, [AclOperation.WRITE])
 
@@ -136,6 +137,9 @@ def test_stages_without_rights_say_so_and_work_once_they_have_them(own: SecuredS
     own.kafka.allow(user, ResourceType.TOPIC, own.stream.topic, [AclOperation.READ])
     own.kafka.allow(user, ResourceType.GROUP, own.stream.topic, [AclOperation.READ])
     own.stream.wait_for_rows(10)
+    # what it may not read of predictions holds up no event
+    eventually(lambda: "authorization failed" in why_not_ready(own.consumer).get("predictions", ""), 20)
+    assert httpx.get(f"{own.consumer.url}/ready", timeout=10).status_code == 200
     eventually(lambda: "dead letters not acknowledged" in own.consumer.log.read_text(), 30)
     own.kafka.allow(user, ResourceType.TOPIC, dead, [AclOperation.WRITE])
     assert own.stream.dead_letters(1)[0]["value"] == b"no event"

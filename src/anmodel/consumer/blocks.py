@@ -2,20 +2,15 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Protocol
 
 import pyarrow as pa
 import structlog
 
-from anmodel.errors import EventRefused
-from anmodel.events import Event, decode_event, encode_properties
-from anmodel.warehouse import EVENTS_SCHEMA
+from anmodel.consumer.streams import Row, Stream
+from anmodel.errors import MessageRefused
 
 log = structlog.get_logger()
-
-_CLOCK_SLACK_DAYS = 1
-"""An event that the collector let in just before it grew too old must not be refused here."""
 
 
 class Message(Protocol):
@@ -37,7 +32,7 @@ class Partition:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A message that is no event, with the field at fault and the reason."""
+    """A message that breaks its contract, with the field at fault and the reason."""
 
     offset: int
     key: bytes | None
@@ -62,23 +57,24 @@ class Block:
         return f"{self.partition.topic}:{self.partition.number}:{self.first}-{self.last}"
 
 
-def make_block(partition: Partition, messages: list[Message], *, max_age_days: int) -> Block:
+def make_block(stream: Stream, partition: Partition, messages: list[Message]) -> Block:
     """Read the messages (at least one, in order of offset) into a block. The same messages make the same block."""
-    events: list[tuple[Event, int, int]] = []
+    rows: list[Row] = []
     refused: list[Refused] = []
     for message in messages:
-        received = message.timestamp()[1]
+        offset = offset_of(message)
         try:
-            events.append((_read(message, received, max_age_days), received, offset_of(message)))
-        except EventRefused as error:
-            refused.append(Refused(offset_of(message), message.key(), message.value(), error.field, error.reason))
+            rows.append((*_read(stream, message), partition.number, offset))
+        except MessageRefused as error:
+            refused.append(Refused(offset, message.key(), message.value(), error.field, error.reason))
         except Exception as error:
             # a fault of ours: kept whole, the message can be replayed once that is mended; it must not stop the stage
-            log.exception("a message could not be read", partition=partition.number, offset=offset_of(message))
+            log.exception(
+                "a message could not be read", topic=partition.topic, partition=partition.number, offset=offset
+            )
             reason = f"could not be read: {type(error).__name__}: {error}"
-            refused.append(Refused(offset_of(message), message.key(), message.value(), "body", reason))
-    rows = _rows(events, partition.number)
-    return Block(partition, offset_of(messages[0]), offset_of(messages[-1]), rows, refused)
+            refused.append(Refused(offset, message.key(), message.value(), "body", reason))
+    return Block(partition, offset_of(messages[0]), offset_of(messages[-1]), _table(stream, rows), refused)
 
 
 def offset_of(message: Message) -> int:
@@ -88,32 +84,17 @@ def offset_of(message: Message) -> int:
     return offset
 
 
-def _read(message: Message, received: int, max_age_days: int) -> Event:
+def _read(stream: Stream, message: Message) -> Row:
     value = message.value()
     if value is None:
-        raise EventRefused("body", "an empty message; allowed: an event as a JSON object")
-    now = datetime.fromtimestamp(received / 1000, UTC)
-    return decode_event(value, now=now, max_age_days=max_age_days + _CLOCK_SLACK_DAYS)
+        raise MessageRefused("body", "an empty message; allowed: a JSON object")
+    return stream.read(value, message.timestamp()[1])
 
 
-def _rows(events: Iterable[tuple[Event, int, int]], partition: int) -> pa.Table:
-    columns: list[list[object]] = [[] for _ in EVENTS_SCHEMA.names]
-    for event, received, offset in events:
-        row = (
-            event.event_id,
-            event.event_type,
-            event.ts,
-            event.session_id,
-            event.user_id,
-            event.region,
-            event.item_id,
-            event.price,
-            encode_properties(event),
-            received,
-            partition,
-            offset,
-        )
+def _table(stream: Stream, rows: Iterable[Row]) -> pa.Table:
+    columns: list[list[object]] = [[] for _ in stream.schema.names]
+    for row in rows:
         for column, value in zip(columns, row, strict=True):
             column.append(value)
-    arrays = [pa.array(column, kind.type) for column, kind in zip(columns, EVENTS_SCHEMA, strict=True)]
-    return pa.Table.from_arrays(arrays, schema=EVENTS_SCHEMA)
+    arrays = [pa.array(column, kind.type) for column, kind in zip(columns, stream.schema, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=stream.schema)

@@ -1,4 +1,4 @@
-"""Dead letters: messages that are no events, kept whole on a topic of their own with the reason in their headers."""
+"""Dead letters: messages that break their contract, kept whole on another topic with the reason in their headers."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -17,10 +17,10 @@ _SECONDS = 20.0
 
 
 class DeadLetters:
-    """Writes refused messages to the dead-letter topic."""
+    """Writes refused messages to a dead-letter topic."""
 
-    def __init__(self, settings: KafkaSettings) -> None:
-        self._topic = settings.kafka_dead_topic
+    def __init__(self, settings: KafkaSettings, topic: str) -> None:
+        self._topic = topic
         self._options = producer_options(settings, delivery_timeout=_SECONDS - 5)
         self._producer = Producer(self._options)
 

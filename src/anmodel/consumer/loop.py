@@ -14,6 +14,7 @@ from anmodel.consumer.blocks import Block, Message, Partition, make_block, offse
 from anmodel.consumer.dead import DeadLetters
 from anmodel.consumer.metrics import ConsumerMetrics
 from anmodel.consumer.storing import Stopped, Storage
+from anmodel.consumer.streams import Stream
 from anmodel.errors import TopicError
 from anmodel.settings import ConsumerSettings
 
@@ -24,7 +25,7 @@ log = structlog.get_logger()
 
 
 class ConsumerLoop:
-    """Moves messages of one topic into the table, as part of a consumer group.
+    """Moves messages of one stream from its topic into its table, as part of a consumer group.
 
     An offset is committed after its block is stored and its dead letters are written, never before. Fetching pauses
     while as many blocks are under way as may be, so memory stays bounded however slow ClickHouse is.
@@ -33,6 +34,7 @@ class ConsumerLoop:
     def __init__(
         self,
         settings: ConsumerSettings,
+        stream: Stream,
         consumer: Consumer,
         storage: Storage,
         dead: DeadLetters,
@@ -40,6 +42,7 @@ class ConsumerLoop:
         stop: threading.Event,
     ) -> None:
         self._settings = settings
+        self._stream = stream
         self._consumer = consumer
         self._storage = storage
         self._dead = dead
@@ -56,7 +59,7 @@ class ConsumerLoop:
     def run(self) -> None:
         """Loop until `stop` is set, then finish what is under way and leave the group."""
         self._consumer.subscribe(
-            [self._settings.kafka_topic], on_assign=self._assign, on_revoke=self._revoke, on_lost=self._lose
+            [self._stream.topic], on_assign=self._assign, on_revoke=self._revoke, on_lost=self._lose
         )
         try:
             while not self._stop.is_set():
@@ -86,7 +89,7 @@ class ConsumerLoop:
         error = message.error()
         if error is not None:
             if error.code() != KafkaError._PARTITION_EOF:
-                log.warning("Kafka reported a fault", error=error.str())
+                log.warning("Kafka reported a fault", topic=self._stream.topic, error=error.str())
                 self._fault = error.str()
             return
         partition = Partition(str(message.topic()), int(message.partition() or 0))
@@ -118,7 +121,7 @@ class ConsumerLoop:
 
     def _store(self, partition: Partition, messages: list[Message]) -> None:
         """One block, in a thread of its own."""
-        block = make_block(partition, messages, max_age_days=self._settings.event_max_age_days)
+        block = make_block(self._stream, partition, messages)
         with self._metrics.insert_seconds.time():
             self._storage.store(block)
         self._write_dead(block)
@@ -163,7 +166,7 @@ class ConsumerLoop:
         self._paused = None
         self._fault = ""
         self._metrics.partitions.set(len(self._assigned))
-        log.info("partitions assigned", partitions=sorted(place.partition for place in places))
+        self._tell("partitions assigned", places)
 
     def _revoke(self, consumer: Consumer, places: list[TopicPartition]) -> None:
         leaving = [a for place in places if (a := self._assigned.get(Partition(place.topic, place.partition)))]
@@ -174,7 +177,10 @@ class ConsumerLoop:
         for place in places:
             self._assigned.pop(Partition(place.topic, place.partition), None)
         self._metrics.partitions.set(len(self._assigned))
-        log.info("partitions revoked", partitions=sorted(place.partition for place in places))
+        self._tell("partitions revoked", places)
+
+    def _tell(self, what: str, places: list[TopicPartition]) -> None:
+        log.info(what, topic=self._stream.topic, partitions=sorted(place.partition for place in places))
 
 
 def _futures(many: Iterable[Assigned]) -> list[Future[None]]:

@@ -4,29 +4,30 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from anmodel.consumer.blocks import Block
 
+EVENTS, PREDICTIONS = "anmodel_consumer", "anmodel_consumer_predictions"
+"""How the names of a stream's metrics begin. Not a label: sums over events would count predictions too."""
+
 
 class ConsumerMetrics:
-    """Counters of one consumer process."""
+    """What one process counts of one stream, in a registry that it may share with others."""
 
-    def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        self.rows = Counter("anmodel_consumer_rows", "Rows stored.", registry=self.registry)
+    def __init__(self, prefix: str = EVENTS, registry: CollectorRegistry | None = None) -> None:
+        """`prefix` is `EVENTS` or `PREDICTIONS`."""
+        self.registry = registry = registry or CollectorRegistry()
+        self.rows = Counter(f"{prefix}_rows", "Rows stored.", registry=registry)
         self.refused = Counter(
-            "anmodel_consumer_refused",
-            "Messages sent to the dead letters, by field.",
-            ["field"],
-            registry=self.registry,
+            f"{prefix}_refused", "Messages sent to the dead letters, by field.", ["field"], registry=registry
         )
         self.block_rows = Histogram(
-            "anmodel_consumer_block_rows",
+            f"{prefix}_block_rows",
             "Rows in a block.",
             buckets=(1, 10, 100, 1000, 5000, 20000, 100000),
-            registry=self.registry,
+            registry=registry,
         )
         self.insert_seconds = Histogram(
-            "anmodel_consumer_insert_seconds", "Time to store a block, with every retry.", registry=self.registry
+            f"{prefix}_insert_seconds", "Time to store a block, with every retry.", registry=registry
         )
-        self.partitions = Gauge("anmodel_consumer_partitions", "Partitions assigned.", registry=self.registry)
+        self.partitions = Gauge(f"{prefix}_partitions", "Partitions assigned.", registry=registry)
 
     def note(self, block: Block) -> None:
         """Count a stored block."""

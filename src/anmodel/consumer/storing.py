@@ -1,4 +1,4 @@
-"""Puts blocks into `events_raw`, each row exactly once, whatever is killed in between.
+"""Puts blocks into their table, each row exactly once, whatever is killed in between.
 
 Three lines of defence, from the cheapest to the surest:
 
@@ -9,7 +9,7 @@ Three lines of defence, from the cheapest to the surest:
    tried (offsets up to the highest one found in the table), the offsets that are in the table decide: the missing
    rows are inserted, the others are not. Before looking, inserts of the same partition that still run are ended.
    The engine keeps one row of a key, even within an insert: a row whose key is there is not missing.
-3. A repeat that slips through has the same key (user, instant, id) and is invisible through FINAL.
+3. A repeat that slips through has the same key (an event's: user, instant, id) and is invisible through FINAL.
 """
 
 import threading
@@ -21,6 +21,7 @@ import pyarrow as pa
 import structlog
 
 from anmodel.consumer.blocks import Block, Partition
+from anmodel.consumer.streams import Stream
 from anmodel.errors import WarehouseError
 from anmodel.warehouse import Warehouse
 
@@ -36,10 +37,12 @@ class Stopped(Exception):
 
 
 class Storage:
-    """Stores blocks. `pause(seconds)` sleeps and answers True when the consumer is to stop."""
+    """Stores a stream's blocks. `pause(seconds)` sleeps and answers True when the consumer is to stop."""
 
-    def __init__(self, warehouse: Warehouse, pause: Callable[[float], bool]) -> None:
+    def __init__(self, warehouse: Warehouse, stream: Stream, pause: Callable[[float], bool]) -> None:
         self._warehouse = warehouse
+        self._stream = stream
+        self._table = f"{warehouse.db}.{stream.table}"
         self._pause = pause
         self._lock = threading.Lock()
         self._epochs: dict[Partition, _Epoch] = {}
@@ -75,13 +78,13 @@ class Storage:
             attempt += 1
 
     def _insert(self, block: Block, rows: pa.Table, token: str) -> None:
-        self._warehouse.insert_arrow("events_raw", rows, token=token, comment=_comment(block))
+        self._warehouse.insert_arrow(self._stream.table, rows, token=token, comment=_comment(block))
 
     def _highest(self, partition: Partition, start: int) -> int:
         """The highest offset in the table from `start` on, -1 if none; no insert of the partition runs any more."""
         self._end_inserts(_prefix(partition))
         rows = self._warehouse.query(
-            f"SELECT maxOrNull(offset) AS highest FROM {self._warehouse.db}.events_raw"
+            f"SELECT maxOrNull(offset) AS highest FROM {self._table}"
             " WHERE partition = {partition:Int32} AND offset >= {start:Int64}",
             {"partition": partition.number, "start": start},
         )
@@ -92,14 +95,26 @@ class Storage:
         """The block's rows that are not in the table between the block's offsets. A row is known by its key, since a
         topic made anew counts its offsets from 0 again, and of a block's repeats the table keeps one only."""
         found = self._warehouse.query(
-            f"SELECT user_id, toUnixTimestamp64Milli(ts) AS ms, event_id FROM {self._warehouse.db}.events_raw"
+            f"SELECT {', '.join(self._asked_key())} FROM {self._table}"
             " WHERE partition = {partition:Int32} AND offset BETWEEN {first:Int64} AND {last:Int64}",
             {"partition": block.partition.number, "first": block.first, "last": block.last},
         )
-        present = {(row["user_id"], row["ms"], row["event_id"]) for row in found}
+        present = {tuple(row.values()) for row in found}
         if not present:
             return block.rows
-        return block.rows.filter(pa.array([key not in present for key in _keys(block.rows)], pa.bool_()))
+        return block.rows.filter(pa.array([key not in present for key in self._keys(block.rows)], pa.bool_()))
+
+    def _asked_key(self) -> Iterator[str]:
+        """The columns of the key as ClickHouse is asked for them: instants in milliseconds since 1970."""
+        for name in self._stream.key:
+            instant = pa.types.is_timestamp(self._stream.schema.field(name).type)
+            yield f"toUnixTimestamp64Milli({name})" if instant else name
+
+    def _keys(self, rows: pa.Table) -> Iterator[tuple[object, ...]]:
+        """The key of each row, in the same form."""
+        columns = (rows[name] for name in self._stream.key)
+        plain = (column.cast(pa.int64()) if pa.types.is_timestamp(column.type) else column for column in columns)
+        return zip(*(column.to_pylist() for column in plain), strict=True)
 
     def _end_inserts(self, comment: str) -> None:
         """End the inserts that the engine may still run, so that what the table shows is final."""
@@ -146,12 +161,6 @@ class _Epoch:
     def repair_token(self, block: Block) -> str:
         """A token that the engine has never seen, for rows that the table was found to lack."""
         return f"{block.name}:{self._name}:{uuid.uuid4().hex[:8]}"
-
-
-def _keys(rows: pa.Table) -> Iterator[tuple[str, int, str]]:
-    """User, instant (milliseconds since 1970) and id of each row."""
-    columns = rows["user_id"], rows["ts"].cast(pa.int64()), rows["event_id"]
-    return zip(*(column.to_pylist() for column in columns), strict=True)
 
 
 def _prefix(partition: Partition) -> str:

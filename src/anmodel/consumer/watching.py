@@ -3,7 +3,8 @@
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -17,28 +18,43 @@ Answer = tuple[int, str, str]
 """Status, body and media type."""
 
 
+@dataclass(frozen=True)
+class Watched:
+    """A loop, its name among the parts of /ready, and what asks whether its topic can be had.
+
+    Without one that is not `needed` the consumer is still ready, for what it does without.
+    """
+
+    part: str
+    loop: ConsumerLoop
+    topic: Callable[[], str]
+    needed: bool = True
+
+    def fault(self) -> str:
+        """Why no messages come, empty when they can."""
+        return self.loop.group_fault() or self.topic()
+
+
 class Watch:
     """What is known of the consumer from outside.
 
-    It answers before there is a loop, so that a consumer that waits for ClickHouse is seen to wait and not taken for
-    dead; `follow` tells it of the loop.
+    It answers before there are loops, so that a consumer that waits for ClickHouse is seen to wait and not taken for
+    dead; `follow` tells it of them.
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
-        self._loop: ConsumerLoop | None = None
-        self._kafka: Callable[[], str] = lambda: "not asked before ClickHouse has answered"
+        self._watched: Sequence[Watched] = ()
         self._clickhouse: Callable[[], str] = lambda: "not asked yet"
 
     def wait_for_clickhouse(self, reason: str) -> None:
-        """Tell why ClickHouse cannot be had, until there is a loop to follow."""
+        """Tell why ClickHouse cannot be had, until there are loops to follow."""
         self._clickhouse = lambda: reason
 
-    def follow(self, loop: ConsumerLoop, kafka: Callable[[], str], clickhouse: Callable[[], str]) -> None:
-        """From now on tell of `loop`; `kafka` and `clickhouse` say what is wrong with them, or nothing."""
-        self._kafka = kafka
+    def follow(self, watched: Sequence[Watched], clickhouse: Callable[[], str]) -> None:
+        """From now on tell of these loops; `clickhouse` says what is wrong with it, or nothing."""
         self._clickhouse = clickhouse
-        self._loop = loop
+        self._watched = watched
 
     def start(self, host: str, port: int) -> None:
         """Answer on `host:port` until the process ends."""
@@ -62,17 +78,20 @@ class Watch:
         threading.Thread(target=server.serve_forever, name="watching", daemon=True).start()
 
     def _health(self) -> Answer:
-        alive = self._loop is None or time.monotonic() - self._loop.last_turn < _STUCK_SECONDS
+        now = time.monotonic()
+        alive = all(now - watched.loop.last_turn < _STUCK_SECONDS for watched in self._watched)
         return 200 if alive else 503, json.dumps({"status": "ok" if alive else "stuck"}), _JSON
 
     def _ready(self) -> Answer:
-        faults = {
-            "kafka": (self._loop.group_fault() if self._loop else "") or self._kafka(),
-            "clickhouse": self._clickhouse(),
-        }
+        faults = {watched.part: watched.fault() for watched in self._watched if watched.needed}
+        faults = faults or {"kafka": "not asked before ClickHouse has answered"}
+        faults["clickhouse"] = self._clickhouse()
+        unavailable = any(faults.values())
+        if not unavailable:  # one cause is said once, and nobody waits for a dead Kafka twice
+            faults = {watched.part: watched.fault() for watched in self._watched if not watched.needed}
         missing = [{"part": part, "reason": reason} for part, reason in faults.items() if reason]
-        status = "unavailable" if missing else "ready"
-        return 503 if missing else 200, json.dumps({"status": status, "missing": missing}), _JSON
+        status = "unavailable" if unavailable else "degraded" if missing else "ready"
+        return 503 if unavailable else 200, json.dumps({"status": status, "missing": missing}), _JSON
 
     def _metrics(self) -> Answer:
         return 200, generate_latest(self._registry).decode(), "text/plain; version=0.0.4"
