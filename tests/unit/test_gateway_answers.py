@@ -18,8 +18,10 @@ from anmodel.errors import NotReadyError, UsersError, WarehouseError
 from anmodel.gateway.answers import UserDetail, UserPage
 from anmodel.gateway.app import create_app, openapi_document
 from anmodel.gateway.parts import ListedUser, Parts
+from anmodel.gateway.prediction_log import Answered
 from anmodel.gateway.predictor_client import PredictorClient
 from anmodel.gateway.selection import Run, Selection, ordering, page_sql
+from anmodel.gateway.services import OnePredictor
 
 RUN = Run(1_795_500_000_000, 1_795_500_060_000, "2026-11-24", "context_aware", "3", 7)
 NO_FORECASTS = "there are no forecasts yet: run `anmodel forecast`"
@@ -187,16 +189,28 @@ class Unsteady(httpx.AsyncBaseTransport):
         return await self._inner.handle_async_request(request)
 
 
+class FakeLog:
+    """Keeps what is noted down."""
+
+    def __init__(self) -> None:
+        self.noted: list[Answered] = []
+
+    def note(self, answered: Answered) -> None:
+        self.noted.append(answered)
+
+
 class Gateway:
     """The gateway over fakes."""
 
     def __init__(self) -> None:
         self.forecasts, self.users, self.predictor = FakeForecasts(), FakeUsers(), FakePredictor()
+        self.log = FakeLog()
 
         @asynccontextmanager
         async def open_parts() -> AsyncIterator[Parts]:
             async with self.predictor.client() as client:
-                yield Parts("context_aware", self.forecasts, self.users, PredictorClient(client, "context_aware"))
+                services = OnePredictor("context_aware", PredictorClient(client, "context_aware"))
+                yield Parts(services, self.forecasts, self.users, self.log)
 
         self.app = create_app(open_parts, ["http://localhost:5173"])
 
@@ -378,6 +392,29 @@ async def test_a_prediction_is_the_predictors(
     assert gateway.predictor.seen == [{"instances": records}]
 
 
+async def test_an_answered_request_is_noted_down_with_its_records_and_users(
+    client: httpx.AsyncClient, gateway: Gateway
+) -> None:
+    records = [{"total_events": 3}, {"total_events": 4}]
+    await client.post("/predict", json={"records": records, "user_ids": ["ann", ""]})
+    await client.post("/predict", json={"records": records[:1]})
+    gateway.predictor.refusal = (503, {"error": "in words"})
+    await client.post("/predict", json={"records": records})
+    first, second = gateway.log.noted
+    assert (first.service, first.records, list(first.user_ids)) == ("context_aware", records, ["ann", ""])
+    assert [said.model_dump() for said in first.answer.predictions] == [PREDICTION, PREDICTION]
+    assert (first.answer.model_version, list(second.user_ids)) == ("3", [])
+
+
+async def test_users_that_are_not_as_many_as_records_are_refused(client: httpx.AsyncClient, gateway: Gateway) -> None:
+    answer = await client.post("/predict", json={"records": [{}, {}], "user_ids": ["ann"]})
+    assert (answer.status_code, answer.json()) == (
+        422,
+        {"detail": "user_ids: got 1 for 2 records; give one for each record, or leave it out"},
+    )
+    assert not gateway.predictor.seen
+
+
 async def test_a_body_without_its_content_type_is_told_so(client: httpx.AsyncClient) -> None:
     answer = await client.post("/predict", content=b'{"records":[{}]}', headers={"content-type": "text/plain"})
     assert answer.status_code == 422
@@ -485,6 +522,7 @@ async def test_services_and_model_info_are_the_predictors(client: httpx.AsyncCli
                 "error": None,
             }
         },
+        "reason": None,
     }
     expected = {key: value for key, value in INFO.items() if key not in ("status", "error")} | {
         "service": "context_aware"

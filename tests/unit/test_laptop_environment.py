@@ -12,6 +12,7 @@ from anmodel.laptop.locks import FolderLock
 from anmodel.laptop.node import sources_fingerprint
 from anmodel.laptop.parts import laptop_parts
 from anmodel.settings import CollectorSettings, ConsumerSettings, ExportSettings, GatewaySettings, LaptopSettings
+from anmodel.topic import TOPICS
 
 
 @pytest.fixture
@@ -34,6 +35,9 @@ def test_every_stage_finds_its_settings_in_it(tmp_path: Path, process_environmen
     assert ExportSettings.load().parquet_out == str(tmp_path / "a home" / "lake")
     assert GatewaySettings.load().users_url == f"sqlite:///{tmp_path / 'a home' / 'users.db'}"
     assert CollectorSettings.load().collector_port == 8001
+    # what /predict answers is logged and stored, as on a cluster
+    assert GatewaySettings.load().predictions_topic == consumer.predictions_topic
+    assert consumer.predictions_topic in TOPICS
 
 
 def test_the_password_is_made_once_differs_between_homes_and_only_the_owner_may_read_it(tmp_path: Path) -> None:

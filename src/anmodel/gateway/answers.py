@@ -63,7 +63,9 @@ class Readiness(BaseModel):
 
 
 class ServiceDetail(BaseModel):
-    status: Literal["loaded", "pending", "error"] = Field(description="pending: no model is registered yet.")
+    status: Literal["loaded", "pending", "error"] = Field(
+        description="pending: no model is registered yet, or it is being started."
+    )
     version: str | None = Field(description="Version of the model in the registry.")
     snapshot_version: str | None = Field(description="Version of the features it reads.")
     model_path: str | None = Field(description="Always null; kept for older clients.")
@@ -71,8 +73,9 @@ class ServiceDetail(BaseModel):
 
 
 class Services(BaseModel):
-    services: list[str]
+    services: list[str] = Field(description="The one that is meant when a request names none comes first.")
     details: dict[str, ServiceDetail]
+    reason: str | None = Field(None, description="Why the list may be out of date.")
 
 
 class Importance(BaseModel):
@@ -108,6 +111,9 @@ class PredictRequest(BaseModel):
         min_length=1, max_length=MAX_RECORDS, description="Every feature of the model each; null where unknown."
     )
     service: str | None = Field(None, description="The service; must equal the one in the address, if both are given.")
+    user_ids: list[Annotated[StrictStr, Field(max_length=256)]] | None = Field(
+        None, description="Whose each record is, kept in the log of predictions; as many as records, empty if unknown."
+    )
 
 
 class Prediction(BaseModel):

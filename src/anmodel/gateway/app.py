@@ -27,10 +27,16 @@ UNLIMITED = frozenset({"/health", "/ready", "/metrics"})
 OpenParts = Callable[[], AbstractAsyncContextManager[Parts]]
 
 
-def create_app(open_parts: OpenParts, cors_origins: Sequence[str] = (), rates: RateSettings | None = None) -> FastAPI:
+def create_app(
+    open_parts: OpenParts,
+    cors_origins: Sequence[str] = (),
+    rates: RateSettings | None = None,
+    metrics: CollectorRegistry | None = None,
+) -> FastAPI:
     """The application over the parts that `open_parts` opens. `cors_origins` may call it from a browser.
 
-    `rates` bounds how often one client may ask for anything but `UNLIMITED`; None sets no bound.
+    `rates` bounds how often one client may ask for anything but `UNLIMITED`; None sets no bound. What the parts count
+    themselves is in `metrics`.
     """
 
     @asynccontextmanager
@@ -49,7 +55,7 @@ def create_app(open_parts: OpenParts, cors_origins: Sequence[str] = (), rates: R
         redoc_url=None,
         generate_unique_id_function=_operation_id,
     )
-    app.state.metrics = CollectorRegistry()
+    app.state.metrics = metrics or CollectorRegistry()
     ProcessCollector(registry=app.state.metrics)
     for module in (status_routes, predict_routes, users_routes):
         app.include_router(module.router)

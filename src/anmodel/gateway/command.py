@@ -1,8 +1,9 @@
 """`anmodel gateway`: serve the API, or write its description."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +15,12 @@ from anmodel.settings import GatewaySettings
 from anmodel.telemetry import configure_logging
 
 if TYPE_CHECKING:
+    import httpx
+    from prometheus_client import CollectorRegistry
+
     from anmodel.gateway.parts import Parts
+    from anmodel.gateway.prediction_log import PredictionNotes
+    from anmodel.gateway.services import Services
 
 
 def command(
@@ -47,11 +53,13 @@ def write_openapi(file: Path) -> None:
 def serve(settings: GatewaySettings) -> None:
     """Serve until told to end; requests under way are answered first, for at most five seconds."""
     import uvicorn
+    from prometheus_client import CollectorRegistry
 
     from anmodel.gateway.app import create_app
 
     origins = [origin.strip() for origin in settings.cors_origins.split(",") if origin.strip()]
-    app = create_app(lambda: open_parts(settings), origins, settings if settings.rate_limit else None)
+    metrics = CollectorRegistry()
+    app = create_app(lambda: open_parts(settings, metrics), origins, settings if settings.rate_limit else None, metrics)
     uvicorn.run(
         app,
         host=settings.gateway_host,
@@ -65,26 +73,55 @@ def serve(settings: GatewaySettings) -> None:
 
 
 @asynccontextmanager
-async def open_parts(settings: GatewaySettings) -> "AsyncIterator[Parts]":
+async def open_parts(settings: GatewaySettings, metrics: "CollectorRegistry") -> "AsyncIterator[Parts]":
     """The clients; none connects before it is asked, so the gateway starts whatever is missing."""
     import httpx
 
     from anmodel.gateway.forecast_store import ForecastStore
+    from anmodel.gateway.model_news import ModelNews
     from anmodel.gateway.parts import Parts
-    from anmodel.gateway.predictor_client import PredictorClient
     from anmodel.gateway.shop_users import ShopUsers
     from anmodel.users import UsersTable
 
     forecasts = ForecastStore(settings, settings.model_name)
     timeout = httpx.Timeout(settings.predict_timeout, connect=min(settings.predict_timeout, 2.0))
     # The predictor is ours and near: a proxy meant for the internet must not come between.
-    async with httpx.AsyncClient(base_url=settings.predictor_url, timeout=timeout, trust_env=False) as client:
+    async with httpx.AsyncClient(timeout=timeout, trust_env=False) as client:
+        stack = ExitStack()
+        stack.callback(forecasts.close)
+        services = _services(settings, client, stack)
+
+        def heard() -> None:
+            services.refresh()
+            forecasts.forget()
+
+        stack.enter_context(ModelNews(settings, heard).listening())
+        notes = _prediction_notes(settings, metrics, stack)
         try:
-            yield Parts(
-                service=settings.model_name,
-                forecasts=forecasts,
-                users=ShopUsers(UsersTable.of(settings)),
-                predictor=PredictorClient(client, settings.model_name),
-            )
+            yield Parts(services, forecasts, ShopUsers(UsersTable.of(settings)), notes)
         finally:
-            forecasts.close()
+            await asyncio.to_thread(stack.close)
+
+
+def _services(settings: GatewaySettings, client: "httpx.AsyncClient", stack: ExitStack) -> "Services":
+    if settings.services == "predictor":
+        from anmodel.gateway.predictor_client import PredictorClient
+        from anmodel.gateway.services import OnePredictor
+
+        url, host = settings.predictor_url, settings.predictor_route_host
+        return OnePredictor(settings.model_name, PredictorClient(client, settings.model_name, url=url, host=host))
+    from anmodel.gateway.kserve_services import ClusterLook, KServeServices
+
+    services = KServeServices(settings, client, ClusterLook(settings.kubernetes_namespace))
+    stack.enter_context(services.looking())
+    return services
+
+
+def _prediction_notes(settings: GatewaySettings, metrics: "CollectorRegistry", stack: ExitStack) -> "PredictionNotes":
+    from anmodel.gateway.prediction_log import NoLog, PredictionLog
+
+    if not settings.predictions_topic:
+        return NoLog()
+    notes = PredictionLog(settings, settings.predictions_topic, metrics)
+    stack.enter_context(notes.writing())
+    return notes

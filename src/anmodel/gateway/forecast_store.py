@@ -114,6 +114,10 @@ class ForecastStore:
             )
         )
 
+    def forget(self) -> None:
+        """Something has changed: look for the newest run anew at the next question."""
+        self._run = None
+
     def ping(self) -> None:
         """Ask ClickHouse for a sign of life."""
         self._ask(lambda warehouse: warehouse.query("SELECT 1 AS alive"))

@@ -1,13 +1,14 @@
-"""What the gateway asks: forecasts, users and the predictor. Routes get them; the command opens them."""
+"""What the gateway asks: forecasts, users and the services. Routes get them; the command opens them."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Protocol
 
 from fastapi import Depends, Request
 
-from anmodel.gateway.predictor_client import PredictorClient
+from anmodel.gateway.prediction_log import NoLog, PredictionNotes
 from anmodel.gateway.selection import Run, Selection
+from anmodel.gateway.services import Services
 
 
 class Forecasts(Protocol):
@@ -42,12 +43,12 @@ class UserList(Protocol):
 
 @dataclass(frozen=True)
 class Parts:
-    """Everything a route may need. `service` is the name of the one served model."""
+    """Everything a route may need."""
 
-    service: str
+    services: Services
     forecasts: Forecasts
     users: UserList
-    predictor: PredictorClient
+    log: PredictionNotes = field(default_factory=NoLog)
 
 
 def _parts(request: Request) -> Parts:

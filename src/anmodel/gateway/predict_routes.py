@@ -1,12 +1,14 @@
 """Predictions of given records, by the predictor."""
 
 from fastapi import APIRouter
+from pydantic import ValidationError
 
 from anmodel.errors import InputError
 from anmodel.gateway.answers import Predictions, PredictRequest
 from anmodel.gateway.parts import GivenParts, Parts
+from anmodel.gateway.prediction_log import Answered
+from anmodel.gateway.predictor_client import PredictorFailed
 from anmodel.gateway.problems import RECORD_REFUSALS
-from anmodel.gateway.status_routes import known_service
 
 router = APIRouter(tags=["predictions"], responses=RECORD_REFUSALS)
 
@@ -24,9 +26,28 @@ async def predict_by(name: str, request: PredictRequest, parts: GivenParts) -> P
 
 
 async def _predicted(parts: Parts, request: PredictRequest, service: str | None) -> Predictions:
+    name = _meant(parts, request, service)
+    users = request.user_ids or []
+    if users and len(users) != len(request.records):
+        raise InputError(
+            f"user_ids: got {len(users)} for {len(request.records)} records; give one for each record, or leave it out"
+        )
+    records = list(request.records)
+    answer = await parts.services.client(name).predict(records)
+    try:
+        predictions = Predictions.model_validate(answer)
+    except ValidationError as error:
+        raise PredictorFailed(
+            "the predictor's answer has another form than a prediction; its log may say why"
+        ) from error
+    parts.log.note(Answered(name, records, predictions, users))
+    return predictions
+
+
+def _meant(parts: Parts, request: PredictRequest, service: str | None) -> str:
+    """The service that address and body name; the main one when neither does."""
     if service is not None and request.service is not None and service != request.service:
         raise InputError(
             f"service: the address says {service!r}, the body {request.service!r}; give one of them, or the same twice"
         )
-    known_service(parts, service or request.service or parts.service)
-    return Predictions.model_validate(await parts.predictor.predict(list(request.records)))
+    return service or request.service or parts.services.main

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import structlog
 
-from anmodel.errors import AnModelError, NotReadyError, UnavailableError
+from anmodel.errors import NotReadyError, UnavailableError
 from anmodel.gateway.answers import MissingPart, Readiness
 from anmodel.gateway.parts import Parts
 
@@ -46,12 +46,11 @@ async def _blocking(part: str, ask: Callable[[], object], otherwise: str) -> Mis
 
 
 async def _predictor(parts: Parts) -> MissingPart | None:
+    services = parts.services
     try:
-        info = await asyncio.wait_for(parts.predictor.info(), _PATIENCE_SECONDS)
+        detail = await asyncio.wait_for(services.detail(services.main), _PATIENCE_SECONDS)
     except TimeoutError:
         return MissingPart(part="predictor", reason=_SLOW)
-    except AnModelError as error:
-        return MissingPart(part="predictor", reason=str(error))
-    if info.get("status") == "loaded":
+    if detail.status == "loaded":
         return None
-    return MissingPart(part="predictor", reason=info.get("error") or NO_MODEL)
+    return MissingPart(part="predictor", reason=detail.error or NO_MODEL)

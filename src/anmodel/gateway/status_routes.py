@@ -1,21 +1,16 @@
 """Liveness, readiness, and what is served."""
 
+import asyncio
+
 from fastapi import APIRouter, Response
 
-from anmodel.errors import AnModelError, NotReadyError
+from anmodel.errors import NotReadyError
 from anmodel.gateway import readiness
-from anmodel.gateway.answers import Health, ModelInfo, Problem, Readiness, ServiceDetail, Services
-from anmodel.gateway.parts import GivenParts, Parts
-from anmodel.gateway.problems import REFUSALS, RETRY_SECONDS, TOO_MANY, NotFound
+from anmodel.gateway.answers import Health, ModelInfo, Problem, Readiness, Services
+from anmodel.gateway.parts import GivenParts
+from anmodel.gateway.problems import REFUSALS, RETRY_SECONDS, TOO_MANY
 
 router = APIRouter()
-
-
-def known_service(parts: Parts, name: str) -> str:
-    """`name`, if it is served; NotFound naming what is."""
-    if name != parts.service:
-        raise NotFound(f"there is no service {name!r}; there is: {parts.service}")
-    return name
 
 
 @router.get("/health", tags=["status"])
@@ -37,18 +32,9 @@ async def ready(parts: GivenParts, response: Response) -> Readiness:
 @router.get("/services", tags=["models"], responses=TOO_MANY)
 async def services(parts: GivenParts) -> Services:
     """The served models and their state."""
-    try:
-        info = await parts.predictor.info()
-    except AnModelError as error:
-        info = {"status": "error", "error": str(error)}
-    detail = ServiceDetail(
-        status=info["status"],
-        version=info.get("version"),
-        snapshot_version=info.get("snapshot_version"),
-        model_path=None,
-        error=info.get("error"),
-    )
-    return Services(services=[parts.service], details={parts.service: detail})
+    names = parts.services.names()
+    details = await asyncio.gather(*(parts.services.detail(name) for name in names))
+    return Services(services=names, details=dict(zip(names, details, strict=True)), reason=parts.services.reason())
 
 
 @router.get(
@@ -58,8 +44,7 @@ async def services(parts: GivenParts) -> Services:
 )
 async def model_info(name: str, parts: GivenParts) -> ModelInfo:
     """The model in use: its features with their meaning, what matters most to it, and how good it is."""
-    service = known_service(parts, name)
-    info = await parts.predictor.info()
+    info = await parts.services.client(name).info()
     if not info.get("version"):
         raise NotReadyError(info.get("error") or readiness.NO_MODEL)
-    return ModelInfo.model_validate({**info, "service": service})
+    return ModelInfo.model_validate({**info, "service": name})

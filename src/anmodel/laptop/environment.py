@@ -103,6 +103,7 @@ def _ours(settings: LaptopSettings, home: Path) -> dict[str, str]:
         "ANMODEL_HOME": str(home),
         **ports,
         "KAFKA_BOOTSTRAP": f"127.0.0.1:{settings.kafka_port}",
+        "PREDICTIONS_TOPIC": "predictions",
         "CLICKHOUSE_HOST": "127.0.0.1",
         "CLICKHOUSE_USER": "admin",
         "USERS_URL": f"sqlite:///{home / 'users.db'}",
