@@ -19,8 +19,8 @@ _WHOLE = {"resources", "strategy"}
 """Keys whose contents are a value of their own, not keys of the chart."""
 SERVICES = ("collector", "consumer", "gateway", "marketapp", "migrate", "generator", "test")
 STEPS = ("export", "trends", "snapshot", "train", "register", "score", "monitor")
-WORKLOADS = (*SERVICES, *STEPS)
-"""Keys that may also have those of `pods`."""
+WORKLOADS = (*SERVICES, *STEPS, "predictor")
+"""Keys that may also have those of `pods`; the predictor only some."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def schema() -> str:
     for workload in WORKLOADS:
         properties = document["properties"][workload]["properties"]
         for value in values():
-            if value.path[0] == "pods" and len(value.path) == 2:
+            if value.path[0] == "pods" and len(value.path) == 2 and value.path[1] in properties:
                 properties[value.path[1]]["description"] = f"{value.meaning} Replaces the value of `pods`."
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 

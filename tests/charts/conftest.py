@@ -22,6 +22,12 @@ def rendered(request: pytest.FixtureRequest, helm_there: None) -> Rendered:
     return render(request.param)
 
 
+@pytest.fixture(scope="session", params=[name for name in COMBINATIONS if name != "no KServe"])
+def served(request: pytest.FixtureRequest, helm_there: None) -> Rendered:
+    """Every combination with which KServe serves the model."""
+    return render(request.param)
+
+
 @pytest.fixture(scope="session")
 def tilt(helm_there: None) -> Tilt:
     """The Tiltfile, executed."""

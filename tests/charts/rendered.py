@@ -22,6 +22,14 @@ Object = dict[str, Any]
 _PLAIN_KAFKA: Object = {"kafka": {"securityProtocol": "PLAINTEXT"}}
 _HOSTS = {"marketapp": "console.test", "gateway": "api.test", "collector": "collect.test"}
 
+NO_KSERVE: Object = {
+    "enabled": False,
+    "services": "predictor",
+    "url": "",
+    **dict.fromkeys(("gateway", "host", "routeHost"), ""),
+}
+"""Values of the predictor where the champion is only named in MLflow."""
+
 COMBINATIONS: dict[str, tuple[str, Object]] = {
     "defaults": ("", {}),
     "kind": ("kind", {}),
@@ -37,6 +45,7 @@ COMBINATIONS: dict[str, tuple[str, Object]] = {
             "gateway": {"autoscaling": {"enabled": True}, "rateLimit": "300/minute"},
             "generator": {"enabled": True},
             "trends": {"existingSecret": "serpapi"},
+            "predictor": {"minReplicas": 2, "maxReplicas": 4, "grpc": True},
             "monitoring": {"podMonitor": True, "rules": True, "dashboards": True},
         },
     ),
@@ -54,12 +63,14 @@ COMBINATIONS: dict[str, tuple[str, Object]] = {
             "kafka": {"securityProtocol": "SSL"},
             "collector": {"kafka": {"certificateSecret": "collector-tls"}},
             "consumer": {"kafka": {"certificateSecret": "consumer-tls"}, "keda": {"enabled": True}},
+            "gateway": {"kafka": {"certificateSecret": "gateway-tls"}},
             "register": {"kafka": {"certificateSecret": "register-tls"}},
             "monitor": {"kafka": {"certificateSecret": "monitor-tls"}},
         },
     ),
     "SASL without TLS": ("", {"kafka": {"securityProtocol": "SASL_PLAINTEXT", "saslMechanism": "PLAIN"}}),
     "no policies, no migration": ("", {"networkPolicy": {"enabled": False}, "migrate": {"enabled": False}}),
+    "no KServe": ("kind", {"predictor": NO_KSERVE}),
     "no steps": ("kind", {"steps": {"enabled": False}}),
     "Amazon's S3 by the pods' identity": (
         "",
@@ -158,6 +169,13 @@ class Rendered:
         """The batch steps' pods, as the ConfigMap holds them for Airflow, by step."""
         held = [made["data"] for made in self.kind("ConfigMap") if made["metadata"]["name"].endswith("-steps")]
         return {file.removesuffix(".yaml"): yaml.safe_load(text) for data in held for file, text in data.items()}
+
+    def asks_kubernetes(self) -> set[str]:
+        """The stages that need the Kubernetes API with these values."""
+        (gateway,) = [made for made in self.kind("Deployment") if made["metadata"]["name"].endswith("-gateway")]
+        wanted = {"gateway"} if environment(gateway["spec"]["template"])["SERVICES"] == "kserve" else set()
+        steps = self.steps()
+        return wanted | ({"register"} if steps and environment(steps["register"])["SERVING"] == "kserve" else set())
 
     def deployments(self) -> dict[str, Object]:
         """The Deployments by stage."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from rendered import CHART, COMBINATIONS, ROOT, Rendered, helm, template
+from rendered import CHART, COMBINATIONS, ROOT, Rendered, helm, stage_of, template
 from shapes import faults_of_shape
 
 from anmodel import __version__
@@ -130,14 +130,47 @@ def test_every_objects_name_begins_with_the_releases(rendered: Rendered) -> None
         assert made["metadata"]["labels"]["app.kubernetes.io/managed-by"] == "Helm"
 
 
-def test_no_workload_may_ask_the_kubernetes_api(rendered: Rendered) -> None:
-    assert not rendered.kind("Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding")
+def test_only_the_stages_that_must_ask_the_kubernetes_api_get_a_token(rendered: Rendered) -> None:
     for account in rendered.kind("ServiceAccount"):
         assert account["automountServiceAccountToken"] is False
     accounts = {account["metadata"]["name"] for account in rendered.kind("ServiceAccount")}
     for name, pod in rendered.pods():
-        assert pod["spec"]["automountServiceAccountToken"] is False, name
+        assert pod["spec"]["automountServiceAccountToken"] is (stage_of(pod) in rendered.asks_kubernetes()), name
         assert pod["spec"]["serviceAccountName"] in accounts, name
+
+
+LOOK = {"get", "list", "watch"}
+RIGHTS = {
+    "register": {
+        "inferenceservices.serving.kserve.io": LOOK | {"create", "patch", "delete"},
+        "httproutes.gateway.networking.k8s.io": LOOK | {"create", "patch", "delete"},
+        "pods": LOOK,
+        "services": LOOK,
+        "deployments.apps": LOOK,
+    },
+    "gateway": {"inferenceservices.serving.kserve.io": LOOK},
+}
+"""What a stage may do, by kind and group."""
+
+
+def test_a_stage_may_do_in_its_namespace_what_it_must_and_nothing_else(rendered: Rendered) -> None:
+    assert not rendered.kind("ClusterRole", "ClusterRoleBinding")
+    roles = {made["metadata"]["labels"]["app.kubernetes.io/component"]: made for made in rendered.kind("Role")}
+    assert set(roles) == rendered.asks_kubernetes()
+    accounts = {stage_of(pod): pod["spec"]["serviceAccountName"] for _, pod in rendered.pods()}
+    for stage, role in roles.items():
+        found = {
+            f"{kind}.{group}".rstrip("."): set(rule["verbs"])
+            for rule in role["rules"]
+            for group in rule["apiGroups"]
+            for kind in rule["resources"]
+        }
+        assert found == RIGHTS[stage]
+        binding = rendered.one("RoleBinding", role["metadata"]["name"])
+        assert binding["roleRef"]["name"] == role["metadata"]["name"]
+        assert [(subject["name"], subject["namespace"]) for subject in binding["subjects"]] == [
+            (accounts[stage], "shop")
+        ]
 
 
 @pytest.mark.parametrize("edge", ["kind", "no edge"])

@@ -170,6 +170,7 @@ PASSWORDS: dict[str, dict[str, Any]] = {
             "clickhouse_password": ("anmodel-clickhouse", "password"),
             "pg_user": ("anmodel-pg-users", "username"),
             "pg_password": ("anmodel-pg-users", "password"),
+            "kafka_password": ("anmodel-gateway", "password"),
         },
         "marketapp": {},
         "migrate": {"clickhouse_password": ("anmodel-clickhouse", "password")},

@@ -9,7 +9,9 @@ from rendered import STEPS, Object, Rendered, render, stage_of
 Flow = tuple[str, str, int]
 """Who, to whom, at which port."""
 
-STAGES = ("collector", "consumer", "gateway", "marketapp", "migrate", "generator", "test", *STEPS)
+STAGES = ("collector", "consumer", "gateway", "marketapp", "migrate", "generator", "test", "predictor", *STEPS)
+SELECTOR = {"serving.kserve.io/inferenceservice": "context-aware"}
+"""Of the predictor's pods, which KServe makes."""
 
 # the picture of one release: an edge, Kafka, ClickHouse, Postgres, a predictor
 PICTURE: set[Flow] = {
@@ -24,7 +26,12 @@ PICTURE: set[Flow] = {
     ("consumer", "clickhouse", 8123),
     ("gateway", "clickhouse", 8123),
     ("gateway", "postgres", 5432),
+    ("gateway", "kafka", 9092),
     ("gateway", "predictor", 8080),
+    *(("gateway", "kubernetes", port) for port in (443, 6443)),
+    ("register", "predictor", 8080),
+    *(("register", "kubernetes", port) for port in (443, 6443)),
+    ("predictor", "s3", 8333),
     ("migrate", "clickhouse", 8123),
     ("export", "clickhouse", 8123),
     ("export", "postgres", 5432),
@@ -42,11 +49,15 @@ WATCHING: set[Flow] = {
     ("monitoring", "collector", 8001),
     ("monitoring", "consumer", 8002),
     ("monitoring", "gateway", 8000),
+    ("monitoring", "predictor", 8080),
 }
 EDGE = {flow for flow in PICTURE if flow[0] == "edge"}
+ROUTE: set[Flow] = {("gateway", "edge", 10080), ("edge", "predictor", 8080)}
+"""The predictor's traffic is split between versions by the edge's proxy."""
+KSERVE = {flow for flow in PICTURE | ROUTE if {"predictor", "kubernetes"} & set(flow)}
 
-OPEN = [("trends", {443})]
-"""Stage and ports of the roads whose far end no policy can know: the internet."""
+OPEN = [("trends", {443}), ("register", {443, 6443}), ("gateway", {443, 6443})]
+"""Stage and ports of the roads whose far end no policy can know: the internet, the Kubernetes API."""
 
 PARTIES: dict[str, Object] = {
     "kafka": {"podSelector": {"matchLabels": {"strimzi.io/name": "anmodel-kafka"}}},
@@ -62,6 +73,7 @@ PARTIES: dict[str, Object] = {
     },
     "valkey": {"podSelector": {"matchLabels": {"app.kubernetes.io/name": "valkey"}}},
     "predictor": {"podSelector": {"matchLabels": {"serving.kserve.io/inferenceservice": "context-aware"}}},
+    "kubernetes": {"ipBlock": {"cidr": "0.0.0.0/0"}},
     "edge": {
         "podSelector": {"matchLabels": {"app.kubernetes.io/name": "envoy"}},
         "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "envoy-gateway-system"}},
@@ -73,12 +85,13 @@ PARTIES: dict[str, Object] = {
 }
 
 PICTURES: dict[str, set[Flow]] = {
-    "kind": PICTURE,
+    "kind": PICTURE | ROUTE,
     "production": PICTURE | LIMITS | WATCHING,
-    "kind with everything": PICTURE | GENERATOR | TRENDS | LIMITS | WATCHING,
-    "no edge": PICTURE - EDGE,
+    "kind with everything": PICTURE | ROUTE | GENERATOR | TRENDS | LIMITS | WATCHING,
+    "no edge": (PICTURE | ROUTE) - EDGE,
+    "no KServe": PICTURE - KSERVE,
     "plain Kafka": PICTURE - EDGE,
-    "no steps": {flow for flow in PICTURE if flow[0] not in STEPS},
+    "no steps": {flow for flow in PICTURE | ROUTE if flow[0] not in STEPS},
 }
 
 
@@ -90,17 +103,26 @@ def party_of(peer: Object) -> str:
     return next((name for name, known in PARTIES.items() if known == peer), repr(peer))
 
 
+def guarded(policy: Object) -> str:
+    """The stage whose pods a policy chooses."""
+    labels = policy["spec"]["podSelector"]["matchLabels"]
+    return "predictor" if labels == SELECTOR else str(labels["app.kubernetes.io/component"])
+
+
 def flows(rendered: Rendered) -> set[Flow]:
     """What the stages' policies let through; what a stage is allowed to send to another must be allowed there too."""
     incoming: set[Flow] = set()
     outgoing: set[Flow] = set()
     for policy in rendered.kind("NetworkPolicy"):
-        stage = policy["spec"]["podSelector"]["matchLabels"].get("app.kubernetes.io/component")
-        if stage is None:
+        if _is_for_all(policy):
             continue
+        stage = guarded(policy)
         for rule in policy["spec"].get("ingress", []):
             incoming |= {(party_of(peer), stage, port["port"]) for peer in rule["from"] for port in rule["ports"]}
         for rule in policy["spec"].get("egress", []):
+            if {port["port"] for port in rule["ports"]} == {53}:
+                assert stage == "predictor", "the others have names by the policy of all"
+                continue
             outgoing |= {(stage, party_of(peer), port["port"]) for peer in rule["to"] for port in rule["ports"]}
     ours = {flow for flow in outgoing if flow[1] in STAGES}
     assert ours == {flow for flow in incoming if flow[0] in STAGES}, "allowed at one end only"
@@ -131,19 +153,18 @@ def test_every_pod_is_under_a_policy_that_closes_all_roads_in_and_out(rendered: 
 
 
 def _is_for_all(policy: Object) -> bool:
-    return "app.kubernetes.io/component" not in policy["spec"]["podSelector"]["matchLabels"]
+    labels = policy["spec"]["podSelector"]["matchLabels"]
+    return labels != SELECTOR and "app.kubernetes.io/component" not in labels
 
 
 def test_every_stage_that_runs_has_a_policy_of_its_own_and_no_other_has(rendered: Rendered) -> None:
     if rendered.name == "no policies, no migration":
         return
-    stages = {stage_of(pod) for _, pod in rendered.pods()}
-    chosen = [policy["spec"] for policy in rendered.kind("NetworkPolicy") if not _is_for_all(policy)]
-    assert sorted(spec["podSelector"]["matchLabels"]["app.kubernetes.io/component"] for spec in chosen) == sorted(
-        stages
-    )
-    for spec in chosen:
-        assert spec["policyTypes"] == ["Ingress", "Egress"]
+    stages = {stage_of(pod) for _, pod in rendered.pods()} | {"predictor" for _ in rendered.kind("ServingRuntime")}
+    chosen = [policy for policy in rendered.kind("NetworkPolicy") if not _is_for_all(policy)]
+    assert sorted(map(guarded, chosen)) == sorted(stages)
+    for policy in chosen:
+        assert policy["spec"]["policyTypes"] == ["Ingress", "Egress"]
 
 
 def test_no_rule_is_open_to_everybody(rendered: Rendered) -> None:
@@ -175,7 +196,6 @@ def test_parties_outside_the_cluster_are_known_by_their_addresses(helm_there: No
     assert _to("consumer", own) == [kafka, clickhouse]
     assert _to("migrate", own) == [clickhouse]
     assert _to("gateway", own)[-1] == ([{"ipBlock": {"cidr": "203.0.113.60/32"}}], [6380])
-    assert not [flow for flow in flows(own) if "inferenceservice" in flow[1]], "there is no predictor to speak to"
 
 
 def test_the_test_platforms_databases_in_another_namespace_are_reached_there(helm_there: None) -> None:

@@ -11,6 +11,10 @@ def test_a_budget_is_there_where_several_pods_are_and_never_keeps_a_node_from_be
         least[scaler["metadata"]["name"]] = scaler["spec"]["minReplicas"]
     for scaler in rendered.kind("ScaledObject"):
         least[scaler["metadata"]["name"]] = scaler["spec"]["minReplicaCount"]
+    for runtime in rendered.kind("ServingRuntime"):
+        told = rendered.steps().get("register")
+        least["anmodel-predictor"] = int(environment(told)["SERVING_MIN_REPLICAS"]) if told else 1
+        assert runtime["spec"]["containers"][0]["resources"]["requests"]["cpu"], "a share of nothing cannot be computed"
     assert set(budgets) == {name for name, pods in least.items() if (pods or 1) > 1}
     for spec in budgets.values():
         assert spec["maxUnavailable"] == 1

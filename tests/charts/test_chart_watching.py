@@ -110,7 +110,7 @@ def test_what_is_summed_by_a_label_has_it(watched: Rendered) -> None:
 
 
 def test_every_stage_with_metrics_is_asked_for_them_at_the_port_that_has_them(watched: Rendered) -> None:
-    (monitor,) = watched.kind("PodMonitor")
+    monitor = watched.one("PodMonitor", "anmodel")
     selector = monitor["spec"]["selector"]
     (expression,) = selector["matchExpressions"]
     chosen = {
@@ -123,6 +123,15 @@ def test_every_stage_with_metrics_is_asked_for_them_at_the_port_that_has_them(wa
     (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
     for pod in chosen.values():
         assert [port["name"] for port in pod["spec"]["containers"][0]["ports"]] == [endpoint["port"]]
+
+
+def test_the_predictors_pods_are_asked_by_the_label_that_kserve_gives_them(watched: Rendered) -> None:
+    spec = watched.one("PodMonitor", "anmodel-predictor")["spec"]
+    policy = watched.one("NetworkPolicy", "anmodel-predictor")["spec"]
+    assert spec["selector"] == policy["podSelector"]
+    (endpoint,) = spec["podMetricsEndpoints"]
+    (runtime,) = watched.kind("ServingRuntime")
+    assert endpoint["port"] in [port["name"] for port in runtime["spec"]["containers"][0]["ports"]]
 
 
 def test_every_alert_says_how_bad_it_is_and_what_to_do(watched: Rendered) -> None:

@@ -44,9 +44,19 @@ helm.sh/chart: {{ printf "%s-%s" $chart.Name $chart.Version | replace "+" "_" }}
 {{- ternary (printf "%s/%s" $image.registry $name) $name (ne $image.registry "") -}}
 {{- end }}
 
-{{/* The port a stage listens on, for every size of the system the same. */}}
+{{/* The InferenceService, and what begins the names that KServe makes of it. */}}
+{{- define "anmodel.inferenceService" -}}
+{{- .Values.predictor.modelName | replace "_" "-" -}}
+{{- end }}
+
+{{/* Label by which the predictor's pods are chosen, champion and canary alike. KServe makes them, so they are not of this release. */}}
+{{- define "anmodel.predictorSelector" -}}
+serving.kserve.io/inferenceservice: {{ include "anmodel.inferenceService" . }}
+{{- end }}
+
+{{/* The port a stage listens on, for every size of the system the same; the predictor's is the one that KServe expects. */}}
 {{- define "anmodel.port" -}}
-{{- get (dict "collector" 8001 "consumer" 8002 "gateway" 8000 "marketapp" 5173) . -}}
+{{- get (dict "collector" 8001 "consumer" 8002 "gateway" 8000 "marketapp" 5173 "predictor" 8080) . -}}
 {{- end }}
 
 {{/* A stage's origin at the edge, e.g. https://api.shop.example; without an edge, where a port-forward shows it. */}}

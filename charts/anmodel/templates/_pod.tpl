@@ -7,6 +7,7 @@ What all pods have in common, written once. A workload gives a dict:
   files  YAML, sources of the volume /run/secrets/anmodel; may be empty
   args   a list of arguments; without them the image's own are used
   ready  the path of its readiness probe; without it, it does not listen and has no probes
+  token  true for a stage that asks the Kubernetes API
   grace  seconds to end in, where the stage's values do not say it
 */}}
 
@@ -26,7 +27,7 @@ metadata:
     {{- end }}
 spec:
   serviceAccountName: {{ include "anmodel.name" (list .root .stage) }}
-  automountServiceAccountToken: false
+  automountServiceAccountToken: {{ .token | default false }}
   enableServiceLinks: false
   {{- with $values.terminationGracePeriodSeconds | default .grace }}
   terminationGracePeriodSeconds: {{ . }}

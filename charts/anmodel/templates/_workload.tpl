@@ -1,6 +1,9 @@
 {{/* The objects that workloads have in common. Each is given the dict of _pod.tpl. */}}
 
-{{/* No workload asks the Kubernetes API, so none has a role, and no pod gets a token. */}}
+{{/*
+No account's token gets into pods by itself. The two stages that ask the Kubernetes API have a role (roles.yaml), and
+their pods ask for the token.
+*/}}
 {{- define "anmodel.serviceAccount" -}}
 apiVersion: v1
 kind: ServiceAccount
@@ -76,7 +79,7 @@ spec:
     {{- toYaml $pod | nindent 4 }}
 {{- end }}
 
-{{/* Of several pods one at a time may be drained; a single one must be allowed to go, or its node could not. `least` is how many there are at least. */}}
+{{/* Of several pods one at a time may be drained; a single one must be allowed to go, or its node could not. `least` is how many there are at least; `selector` their labels, where they are not the stage's. */}}
 {{- define "anmodel.podDisruptionBudget" -}}
 {{- if and (get .root.Values .stage).pdb (gt (int .least) 1) -}}
 apiVersion: policy/v1
@@ -90,7 +93,7 @@ spec:
   unhealthyPodEvictionPolicy: AlwaysAllow
   selector:
     matchLabels:
-      {{- include "anmodel.selector" (list .root .stage) | nindent 6 }}
+      {{- .selector | default (include "anmodel.selector" (list .root .stage)) | nindent 6 }}
 {{- end }}
 {{- end }}
 
