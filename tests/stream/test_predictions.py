@@ -1,8 +1,9 @@
 """From the topic of logged predictions to rows in ClickHouse, beside the events."""
 
 import json
+import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from anmodel.settings import KafkaSettings
 from anmodel.topic import create_topics
 from eventually import eventually
 from streaming import Stream, events, logged_predictions
+
+EVENTS_PAGE = Path(__file__).parents[2] / "docs/events.md"
 
 
 @pytest.fixture
@@ -105,3 +108,35 @@ def test_without_the_table_of_predictions_events_flow_and_predictions_wait(strea
     stream.warehouse.command(f"TRUNCATE TABLE {stream.warehouse.db}.schema_versions")
     stream.warehouse.migrate()
     stream.wait_for_rows(100, table="predictions")
+
+
+def test_the_questions_of_the_docs_join_predictions_to_what_happened(stream: Stream) -> None:
+    stream.collector.start()
+    stream.consumer.start()
+    now = datetime.now(UTC).replace(microsecond=0)
+    made = {"old": now - timedelta(days=10), "new": now - timedelta(days=1)}
+    said = {"purchase_proba": 0.42, "will_purchase_pred": 0, "days_to_next_pred": 1.0, "next_purchase_amount_pred": 9.0}
+    stream.produce(
+        [
+            json.dumps({**each, "prediction_id": f"{age} {user}", "predicted_at": at.isoformat(), "prediction": said}
+                       | {"user_id": user}).encode()
+            for each in logged_predictions(1)
+            for age, at in made.items()
+            for user in ("buys", "bought before", "bought too late", "never", "")
+        ],
+        stream.predictions_topic,
+    )  # fmt: skip
+    bought = {"buys": 9, "bought before": 11, "bought too late": 2}
+    purchases = [
+        {**event, "user_id": user, "event_type": "purchase", "timestamp": (now - timedelta(days=days)).isoformat()}
+        for (user, days), event in zip(bought.items(), events(3), strict=True)
+    ]
+    assert stream.post(purchases).status_code == 201
+    stream.wait_for_rows(10, table="predictions")
+    stream.wait_for_rows(3)
+    questions = re.findall(r"```sql\n(.*?)```", EVENTS_PAGE.read_text(), re.DOTALL)
+    newest, came_true = (
+        stream.warehouse.query(question.replace("analytics.", f"{stream.warehouse.db}.")) for question in questions
+    )
+    assert [row["predicted_at"].replace(tzinfo=UTC) for row in newest] == [made["new"]] * 5 + [made["old"]] * 5
+    assert came_true == [{"model_version": "3", "chance": 0.4, "predictions": 4, "share_that_bought": 0.25}]
