@@ -13,10 +13,14 @@ from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
 
-# Before MLflow is imported: it would look for a git program, and report usage to its makers.
+# Before MLflow is imported: it would look for a git program, report usage to its makers, and print addresses.
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("DO_NOT_TRACK", "true")
+# And it would go past its own server to the S3 behind it, which need not be reachable from here.
+os.environ.setdefault("MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD", "false")
+os.environ.setdefault("MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD", "false")
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 
 import mlflow
 import pandas as pd
@@ -26,7 +30,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import infer_signature
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 
-from anmodel import model_files
+from anmodel import model_addresses, model_files
 from anmodel.errors import NotReadyError, RegistryError
 from anmodel.model import ContextAwareModel
 from anmodel.model_version import LoadedModel, ModelVersion
@@ -81,7 +85,9 @@ class Registry:
                 }
                 mlflow.set_tags({name: value for name, value in tags.items() if name != "contract"})
             _ensure_registered(client, self.name)
-            made = client.create_model_version(self.name, logged.model_uri, run_id=run.info.run_id, tags=tags)
+            made = client.create_model_version(
+                self.name, logged.model_uri, run_id=run.info.run_id, tags=tags, model_id=logged.model_id
+            )
             return self._version(client, made)
 
     def versions(self) -> list[ModelVersion]:
@@ -154,6 +160,16 @@ class Registry:
                 ) from error
         return LoadedModel(model, dict(model.contract_), version, version.metrics)
 
+    def download_uri(self, version: ModelVersion, artifacts_destination: str = "") -> str:
+        """Address of the folder that holds the version's file MLmodel, for those who fetch it without MLflow.
+
+        A server that keeps the files itself calls them mlflow-artifacts:/…; `artifacts_destination` is where that is.
+        RegistryError without it, or when MLflow does not know the version's files.
+        """
+        with self._speaking() as client:
+            named = client.get_model_version_download_uri(version.name, version.version)
+            return model_addresses.outside(model_addresses.folder_of(client, named), artifacts_destination)
+
     def _alias(self, alias: str) -> ModelVersion | None:
         with self._speaking() as client:
             found = _unless_absent(client.get_model_version_by_alias, self.name, alias)
@@ -171,7 +187,8 @@ class Registry:
         found = client.get_experiment_by_name(self.name)
         if found is not None:
             return str(found.experiment_id)
-        return str(client.create_experiment(self.name, artifact_location=_location(self._artifacts)))
+        kept = model_addresses.absolute(self._artifacts) if self._artifacts else None  # None: the server's choice
+        return str(client.create_experiment(self.name, artifact_location=kept))
 
     @contextmanager
     def _speaking(self) -> Iterator[mlflow.MlflowClient]:
@@ -222,13 +239,6 @@ def _log_model(model: ContextAwareModel, example: pd.DataFrame | None, metadata:
         # Named, so that MLflow does not start a process that guesses them.
         pip_requirements=[f"{name}=={number}" for name, number in code_versions().items() if name != "python"],
     )
-
-
-def _location(artifacts: str) -> str | None:
-    """A folder as an address; None leaves the choice to the server."""
-    if not artifacts:
-        return None
-    return artifacts if "://" in artifacts else Path(artifacts).expanduser().resolve().as_uri()
 
 
 def _ensure_registered(client: mlflow.MlflowClient, name: str) -> None:

@@ -21,6 +21,15 @@ NAME = "context_aware"
 CONTRACT = snapshots.contract(7)
 
 
+def make_model(seed: int) -> ContextAwareModel:
+    """A model of few rows and trees."""
+    features, targets = feature_rows(600, seed)
+    later = feature_rows(300, seed + 100)
+    return ContextAwareModel(max_trees=20, random_state=seed).fit(
+        features, targets, validation=later, contract=CONTRACT
+    )
+
+
 class Models:
     """The versions of one named model in a folder's registry; `train` adds one made from few rows."""
 
@@ -36,11 +45,7 @@ class Models:
         self.trained: dict[str, ContextAwareModel] = {}
 
     def train(self, seed: int, contract: dict[str, Any] = CONTRACT) -> ModelVersion:
-        features, targets = feature_rows(600, seed)
-        later = feature_rows(300, seed + 100)
-        model = ContextAwareModel(max_trees=20, random_state=seed).fit(
-            features, targets, validation=later, contract=CONTRACT
-        )
+        model = make_model(seed)
         model.contract_ = contract
         files = self.folder / "files"
         files.mkdir(exist_ok=True)
@@ -59,6 +64,9 @@ class Predictor:
 
     def post(self, path: str, body: Any, **more: Any) -> httpx.Response:
         return httpx.post(f"{self.stage.url}{path}", json=body, timeout=20, **more)
+
+    def send(self, path: str, content: bytes, headers: dict[str, str]) -> httpx.Response:
+        return httpx.post(f"{self.stage.url}{path}", content=content, headers=headers, timeout=20)
 
     def get(self, path: str) -> httpx.Response:
         return httpx.get(f"{self.stage.url}{path}", timeout=20)

@@ -31,7 +31,12 @@ def serve(settings: PredictorSettings) -> None:
     # KServe answers with a class that FastAPI has since called old; nothing that an operator could act on.
     warnings.filterwarnings("ignore", message="ORJSONResponse is deprecated")
     uvicorn.run(
-        create_app(settings.model_name, source_of(settings)),
+        create_app(
+            settings.model_name,
+            source_of(settings),
+            host=settings.predictor_host,
+            grpc_port=settings.predictor_grpc_port,
+        ),
         host=settings.predictor_host,
         port=settings.predictor_port,
         log_config=None,

@@ -26,10 +26,18 @@ log = structlog.get_logger()
 def install(app: FastAPI) -> None:
     """Make `app` answer every error this way."""
     for kind in _STATUS:
-        app.add_exception_handler(kind, _protocol)
+        app.add_exception_handler(kind, _known)
     app.add_exception_handler(AnModelError, _known)
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(Exception, _crash)
+
+
+def status_and_words(error: Exception) -> tuple[int, str]:
+    """The HTTP status of an error, and what its sender is told: the client's faults in words, ours without."""
+    if isinstance(error, AnModelError):
+        return error.status, str(error)
+    status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 500)
+    return status, "internal error" if status == 500 else str(error)
 
 
 def _answer(status: int, error: str, more: Mapping[str, Any] | None = None) -> JSONResponse:
@@ -37,15 +45,10 @@ def _answer(status: int, error: str, more: Mapping[str, Any] | None = None) -> J
     return JSONResponse({"error": error.encode("utf-8", "replace").decode(), **(more or {})}, status, headers)
 
 
-async def _protocol(_: Request, error: Exception) -> JSONResponse:
-    return _answer(next(status for kind, status in _STATUS.items() if isinstance(error, kind)), str(error))
-
-
 async def _known(_: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, AnModelError)
     if isinstance(error, RecordsRefused) and (error.unknown or error.missing):
         return _answer(error.status, str(error), {"unknown": error.unknown, "missing": error.missing})
-    return _answer(error.status, str(error))
+    return _answer(*status_and_words(error))
 
 
 async def _malformed(_: Request, error: Exception) -> JSONResponse:

@@ -6,7 +6,7 @@ KServe's `ModelServer.start` binds every address; so its endpoints are registere
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import orjson
@@ -14,14 +14,17 @@ from fastapi import FastAPI, Response
 from kserve import InferRequest, InferResponse, Model, ModelRepository
 from kserve.errors import InvalidInput, ModelNotFound, ModelNotReady
 from kserve.protocol.dataplane import DataPlane
+from kserve.protocol.infer_type import to_http_parameters
 from kserve.protocol.model_repository_extension import ModelRepositoryExtension
 from kserve.protocol.rest.v1_endpoints import register_v1_endpoints
 from kserve.protocol.rest.v2_endpoints import register_v2_endpoints
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from anmodel import __version__
 from anmodel.predictor import refusals
 from anmodel.predictor.description import describe
+from anmodel.predictor.grpc_serving import grpc_endpoint
+from anmodel.predictor.metrics import Observed, PredictorMetrics
 from anmodel.predictor.records import frame_of_records
 from anmodel.predictor.source import Served, Source
 from anmodel.predictor.tensors import frame_of_request, input_metadata, output_metadata, response_of
@@ -80,7 +83,7 @@ class ForecastModel(Model):  # type: ignore[misc]
 
     def _tensors(self, request: InferRequest, served: Served) -> InferResponse:
         frame = frame_of_request(request, served.columns)
-        explain = bool((request.parameters or {}).get("explain"))
+        explain = bool(to_http_parameters(request.parameters or {}).get("explain"))  # gRPC's are boxed, and all true
         reasons = served.loaded.model.explain(frame, top=_TOP_REASONS) if explain else None
         return response_of(request, self.name, served.version, served.loaded.model.predict(frame), reasons)
 
@@ -114,20 +117,37 @@ class ReadyDataPlane(DataPlane):  # type: ignore[misc]
         return all([await model.healthy() for model in models])
 
 
-def create_app(name: str, source: Source, *, workers: int = 2) -> FastAPI:
-    """The model server of one model; `source` runs while it serves, `workers` requests are computed at once."""
+class LoadAnswered(ModelRepositoryExtension):  # type: ignore[misc]
+    """KServe's own says nothing of a load that went well, and its gRPC service then fails to answer."""
+
+    async def load(self, model_name: str) -> dict[str, Any]:
+        """Load it; ModelNotReady when it cannot be."""
+        await super().load(model_name)
+        return {"name": model_name, "load": True}
+
+
+def create_app(name: str, source: Source, *, workers: int = 2, host: str = "127.0.0.1", grpc_port: int = 0) -> FastAPI:
+    """The model server of one model; `source` runs while it serves, `workers` requests are computed at once.
+
+    With a `grpc_port`, protocol v2 is answered over gRPC too, there and at `host`.
+    """
     pool = ThreadPoolExecutor(workers, thread_name_prefix="predict")
+    repository = OneModelRepository(ForecastModel(name, source, pool), source)
+    dataplane, extension = ReadyDataPlane(model_registry=repository), LoadAnswered(repository)
+    metrics = PredictorMetrics(name, source)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         source.start()
-        yield
+        async with AsyncExitStack() as stack:
+            if grpc_port:
+                await stack.enter_async_context(grpc_endpoint(host, grpc_port, dataplane, extension, metrics))
+            yield
         await asyncio.to_thread(source.stop)
         pool.shutdown(cancel_futures=True)
 
     app = FastAPI(title="AnModel predictor", version=__version__, lifespan=lifespan, redoc_url=None)
-    repository = OneModelRepository(ForecastModel(name, source, pool), source)
-    dataplane, extension = ReadyDataPlane(model_registry=repository), ModelRepositoryExtension(repository)
+    app.add_middleware(Observed, metrics=metrics)
     register_v1_endpoints(app, dataplane, extension)
     register_v2_endpoints(app, dataplane, extension)
 
@@ -145,8 +165,8 @@ def create_app(name: str, source: Source, *, workers: int = 2) -> FastAPI:
         return {"status": "ok"}
 
     @app.get("/metrics", include_in_schema=False)
-    async def metrics() -> Response:
-        return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)
+    async def measured() -> Response:
+        return Response(metrics.page(), media_type=CONTENT_TYPE_LATEST)
 
     refusals.install(app)
     return app
