@@ -179,6 +179,14 @@ class Warehouse:
         for statement in self._found_layout().settle(table):
             self.command(statement, _SETTLE_SETTINGS)
 
+    def delete_rows(self, table: schema.Table, condition: str, *, partition: str) -> None:
+        """Remove the rows of a partition that meet the condition, on every server; returns within minutes.
+
+        Rewrites the partition's files that hold such rows: not for every day.
+        """
+        statement = self._found_layout().alter(table, f"DELETE IN PARTITION {partition} WHERE {condition}")
+        self.command(statement, {**_SETTLE_SETTINGS, "mutations_sync": 1})
+
     @contextmanager
     def stream(
         self,

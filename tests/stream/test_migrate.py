@@ -26,7 +26,7 @@ from anmodel.gateway.selection import Selection
 from anmodel.laptop.guardian import Guardian
 from anmodel.layouts import Cluster, Layout
 from anmodel.monitor.outcomes import finished_runs, outcomes
-from anmodel.score.scoring import RUNS_SCHEMA
+from anmodel.score.finishing import RUNS_SCHEMA
 from anmodel.settings import ClickHouseSettings, ConsumerSettings
 from anmodel.warehouse import EVENTS_SCHEMA, Warehouse
 from clickhouse_process import ClickHouseProcess

@@ -157,6 +157,10 @@ class ContextAwareModel(BaseEstimator):  # type: ignore[misc]
             index=index,
         )
 
+    def chances(self, features: Any) -> Array:
+        """`predict`'s purchase_proba alone, in a third of the time."""
+        return self._proba(self._matrix(features)[0])
+
     def predict_intervals(self, features: Any) -> pd.DataFrame:
         """Bounds that hold four of five outcomes: days_to_next_low/high and next_purchase_amount_low/high."""
         matrix, index = self._matrix(features)

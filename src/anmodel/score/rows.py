@@ -13,6 +13,7 @@ from anmodel.forecasts import FORECASTS_SCHEMA, segment
 from anmodel.model.reasons import Reason
 
 Array = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
 
 
 def percentiles(proba: Array) -> Array:
