@@ -6,6 +6,7 @@ Objects are dicts, as the API has them.
 """
 
 import json
+import os
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,8 +23,9 @@ from anmodel.errors import ClusterError
 
 FIELD_MANAGER = "anmodel-register"
 PART_OF = "anmodel"
-MODEL, VERSION, SNAPSHOT = "anmodel.io/model", "anmodel.io/version", "anmodel.io/snapshot-version"
-"""Annotations of an InferenceService: which model of the registry, which version, of which snapshot version."""
+MODEL, VERSION = "anmodel.io/model", "anmodel.io/version"
+SNAPSHOT, FILES = "anmodel.io/snapshot-version", "anmodel.io/files"
+"""Annotations: which model of the registry, which version, of which snapshot version, and where its files are."""
 
 _PLURALS = {"InferenceService": "inferenceservices", "HTTPRoute": "httproutes"}
 _INFERENCE_SERVICES = ("serving.kserve.io", "v1beta1", "inferenceservices")
@@ -85,8 +87,9 @@ class Cluster:
                 kubernetes.config.load_incluster_config(configuration)
                 own = _POD_NAMESPACE.read_text().strip()
             else:
-                kubernetes.config.load_kube_config(client_configuration=configuration)
-                own = kubernetes.config.list_kube_config_contexts()[1]["context"].get("namespace", "default")
+                file = os.environ.get("KUBECONFIG")  # the client would take what it was at its import
+                kubernetes.config.load_kube_config(file, client_configuration=configuration)
+                own = kubernetes.config.list_kube_config_contexts(file)[1]["context"].get("namespace", "default")
         except (kubernetes.config.ConfigException, OSError) as error:
             raise ClusterError(
                 f"no way to a Kubernetes API: {str(error).rstrip('.')}. Run in a pod whose ServiceAccount has a token, "
@@ -161,11 +164,11 @@ class Cluster:
         context = ssl.create_default_context(cafile=given.ssl_ca_cert)
         if given.cert_file:
             context.load_cert_chain(given.cert_file, given.key_file)
-        token = given.get_api_key_with_prefix("authorization")
+        logins = given.auth_settings().values()
         return httpx.Client(
             base_url=f"{given.host}/api/v1/namespaces/{self.namespace}/{kind}/http:{name}:{port}/proxy",
             verify=context,
-            headers={"authorization": token} if token else None,
+            headers={each["key"]: each["value"] for each in logins if each["in"] == "header"},
             timeout=seconds,
             trust_env=False,
         )

@@ -222,7 +222,10 @@ def send_all(producer: Producer, topic: str, messages: Iterable[dict[str, Any]],
 
 
 def announce(settings: KafkaSettings, topic: str, message: dict[str, Any]) -> None:
-    """Put one JSON message on a topic and wait until the broker has it; raises `TopicError` if that fails."""
+    """Put one JSON message on a topic and wait until the broker has it; raises `TopicError` if that fails.
+
+    Its key is the model it speaks of, if any, so that news of one model keep their order.
+    """
     # quiet: the error that is raised says it once
     producer = Producer({**producer_options(settings, delivery_timeout=10.0), "log_level": 2})
-    send_all(producer, topic, [{"value": json.dumps(message).encode()}], seconds=12.0)
+    send_all(producer, topic, [{"key": message.get("model"), "value": json.dumps(message).encode()}], seconds=12.0)

@@ -198,6 +198,55 @@ def test_a_version_whose_files_are_damaged_is_not_put_in_use(
 
     with pytest.raises(RegistryError, match=r"Version 2 .* cannot be loaded"):
         promote_version(registry, "2")
+    outcome = promote_newest(registry, lake)
+    assert outcome.rejected is not None
+    assert "Version 2 is rejected" in outcome.reason
+    assert in_use(registry) == "1"
+    assert "was rejected" in promote_newest(registry, lake).reason
+
+
+def test_files_that_cannot_be_had_at_all_reject_nobody(
+    registry: Registry, lake: Lake, log: Callable[..., ModelVersion], weak: ContextAwareModel
+) -> None:
+    """The champion's are gone too: the fault is where they are kept."""
+    for number in (1, 2):
+        made = log(weak)
+        if number == 1:
+            promote_newest(registry, lake)
+        folder = mlflow.artifacts.download_artifacts(f"models:/{made.name}/{made.version}")
+        (Path(folder) / "model.pkl").unlink()
+
+    with pytest.raises(RegistryError, match=r"Version 1 .* cannot be loaded"):
+        promote_newest(registry, lake)
+    assert "decision" not in registry.version("2").tags
+
+
+@pytest.mark.parametrize("cut_at", [1, 2, 3])
+def test_a_rollback_cut_short_is_finished_by_the_next_one(
+    registry: Registry,
+    lake: Lake,
+    log: Callable[..., ModelVersion],
+    weak: ContextAwareModel,
+    good: ContextAwareModel,
+    cut_at: int,
+) -> None:
+    log(weak)
+    promote_newest(registry, lake)
+    log(good)
+    promote_newest(registry, lake)
+    champion, former = registry.version("2"), registry.version("1")
+
+    registry.note(champion, decision="rolled back", rolled_back_to="1")  # as far as it may have come
+    client = mlflow.MlflowClient()
+    if cut_at > 1:
+        client.set_registered_model_alias(registry.name, "former", champion.version)
+    if cut_at > 2:
+        client.set_registered_model_alias(registry.name, "champion", former.version)
+        with pytest.raises(NotReadyError, match="no earlier champion"):
+            roll_back(registry)
+    else:
+        assert roll_back(registry).changed
+    assert in_use(registry) == "1"
     assert in_use(registry) == "1"
 
 
@@ -233,7 +282,8 @@ def test_the_command_tells_the_topic_of_a_new_champion_once(
     consumer.subscribe([topic])
     message = eventually(lambda: consumer.poll(0.5), 30)
     told = json.loads(message.value())
-    assert (told["event"], told["version"], told["former_version"]) == ("champion_changed", "1", None)
+    assert (told["type"], told["version"], told["former_version"]) == ("champion_changed", "1", None)
+    assert message.key() == registry.name.encode()
     assert consumer.get_watermark_offsets(consumer.assignment()[0])[1] == 1
     consumer.close()
 

@@ -1,12 +1,17 @@
-"""Putting versions in use: judge the newest, take a named one, or go back. Each is safe to repeat."""
+"""Putting versions in use: judge the newest, take a named one, or go back. Each is safe to cut short and repeat.
+
+The registry's alias is what counts; what serves (`Serving`) is made ready before a judged version gets it, and brought
+to it (`Serving.settle`) after every run, which finishes what an earlier run left half done.
+"""
 
 from dataclasses import dataclass
 
 import structlog
 
-from anmodel.errors import ContractError, NotReadyError
+from anmodel.errors import ContractError, NotReadyError, RegistryError
 from anmodel.lake import Lake
 from anmodel.register.comparison import Verdict, compare, compare_logged
+from anmodel.register.serving import ServedFromRegistry, Serving, VersionRejected
 from anmodel.registry import ModelVersion, Registry
 from anmodel.snapshots import snapshot_version
 from anmodel.snapshots.samples import read_manifest, read_sample
@@ -14,21 +19,30 @@ from anmodel.snapshots.samples import read_manifest, read_sample
 log = structlog.get_logger()
 
 DECISION = "decision"
-CHALLENGER, ROLLED_BACK = "challenger", "rolled back"
+CHALLENGER, ROLLED_BACK, REJECTED = "challenger", "rolled back", "rejected"
+_BACK_TO = "rolled_back_to"
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Which version is in use now, which was before (None: the first), and why."""
+    """Which version is in use now (None: none is), which was before (None: the first), and why.
 
-    champion: ModelVersion
+    `rejected` is a version that this run tried and that did not serve as it must.
+    """
+
+    champion: ModelVersion | None
     former: ModelVersion | None
     changed: bool
     reason: str
+    rejected: ModelVersion | None = None
 
 
-def promote_newest(registry: Registry, lake: Lake) -> Outcome:
-    """Put the newest version in use if it is the first one or better than the one in use; say why or why not."""
+def promote_newest(registry: Registry, lake: Lake, serving: Serving | None = None) -> Outcome:
+    """Put the newest version in use if it is the first one or better than the one in use; say why or why not.
+
+    Better, but not serving as it must, it is rejected: the champion stays, and the version is not tried again.
+    """
+    serving = serving or ServedFromRegistry()
     newest, champion = registry.newest(), registry.champion()
     if newest is None:
         raise NotReadyError(f"Model {registry.name} has no version. Run `anmodel train` first.")
@@ -36,7 +50,15 @@ def promote_newest(registry: Registry, lake: Lake) -> Outcome:
         return Outcome(champion, None, False, "The newest version is in use already.")
     if champion is not None and newest.tags.get(DECISION) == ROLLED_BACK:
         return Outcome(champion, None, False, f"Version {newest.version} was rolled back. Train a new one, or name it.")
-    verdict = _judge(registry, lake, newest, champion)
+    if newest.tags.get(DECISION) == REJECTED:
+        return Outcome(champion, None, False, f"Version {newest.version} was rejected. Train a new one, or name it.")
+    try:
+        verdict = _judge(registry, lake, newest, champion)
+        if verdict.promote:
+            serving.roll_out(newest, champion)
+    except VersionRejected as error:
+        registry.note(newest, **{DECISION: REJECTED, "reason": str(error)})
+        return Outcome(champion, None, False, f"Version {newest.version} is rejected. {error}", rejected=newest)
     if not verdict.promote:
         assert champion is not None
         registry.note(newest, **{DECISION: CHALLENGER, "reason": verdict.reason})
@@ -52,30 +74,42 @@ def promote_version(registry: Registry, number: str) -> Outcome:
         return Outcome(champion, None, False, f"Version {number} is in use already.")
     registry.load(version)
     reason = "Chosen by hand."
+    registry.note(version, **{DECISION: "champion", "reason": reason})  # first: no mark of old may outlive this choice
     registry.set_champion(version, reason=reason)
     return Outcome(version, champion, True, reason)
 
 
-def roll_back(registry: Registry) -> Outcome:
+def roll_back(registry: Registry, serving: Serving | None = None) -> Outcome:
     """Put the version in use that the champion replaced. A version left this way is not promoted by itself again.
 
-    Repeated, it does not go forward again: NotReadyError when there is nothing earlier to go back to.
+    Repeated, it does not go forward again: it finishes what a rollback cut short had begun, and is a NotReadyError when
+    there is nothing earlier to go back to.
     """
-    champion, former = registry.champion(), registry.former_champion()
-    if (
-        champion is None
-        or former is None
-        or former.version == champion.version
-        or former.tags.get(DECISION) == ROLLED_BACK
-    ):
+    champion = registry.champion()
+    former = None if champion is None else _before(registry, champion)
+    if champion is None or former is None:
+        if champion is not None and serving is not None and serving.settle(champion):
+            return Outcome(champion, None, False, "It was so already; what serves follows now.")
         raise NotReadyError(
             f"Model {registry.name} has no earlier champion to go back to. "
             "`anmodel register --version N` puts one in use."
         )
     reason = f"Rolled back from version {champion.version}."
+    # first: cut short before the alias moves, the next try still knows whom to leave and where to go
+    said = f"Rolled back to version {former.version}."
+    registry.note(champion, **{DECISION: ROLLED_BACK, _BACK_TO: former.version, "reason": said})
     registry.set_champion(former, reason=reason)
-    registry.note(champion, **{DECISION: ROLLED_BACK, "reason": f"Rolled back to version {former.version}."})
     return Outcome(former, champion, True, reason)
+
+
+def _before(registry: Registry, champion: ModelVersion) -> ModelVersion | None:
+    """The version to go back to from the champion; where a rollback was cut short, the one that it meant."""
+    if champion.tags.get(DECISION) == ROLLED_BACK and champion.tags.get(_BACK_TO):
+        return registry.version(champion.tags[_BACK_TO])
+    former = registry.former_champion()
+    if former is None or former.version == champion.version or former.tags.get(DECISION) == ROLLED_BACK:
+        return None
+    return former
 
 
 def _judge(registry: Registry, lake: Lake, newest: ModelVersion, champion: ModelVersion | None) -> Verdict:
@@ -97,7 +131,13 @@ def _judge(registry: Registry, lake: Lake, newest: ModelVersion, champion: Model
         )
     test = read_sample(lake, manifest, "test")
     log.info("challenger compared", challenger=newest.version, champion=champion.version, rows=len(test.bought))
-    return compare(registry.load(newest).model, registry.load(champion).model, test)
+    in_use = registry.load(champion).model
+    try:
+        challenger = registry.load(newest).model
+    except RegistryError as error:
+        # the champion's files, from the same place, could be loaded: the fault is this version's own
+        raise VersionRejected(str(error)) from error
+    return compare(challenger, in_use, test)
 
 
 def _first(newest: ModelVersion) -> str:

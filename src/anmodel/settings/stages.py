@@ -134,6 +134,12 @@ class RegisterSettings(RegistrySettings, ModelEventsSettings, LakeSettings, Kube
         description="Where MLflow's server keeps what it calls mlflow-artifacts:/, as s3://bucket/prefix; for KServe.",
     )
 
+    @model_validator(mode="after")
+    def _route_has_a_host(self) -> Self:
+        if self.serving_gateway and not self.serving_host:
+            raise ValueError("SERVING_HOST is not set; SERVING_GATEWAY needs it, or the route would take every host.")
+        return self
+
 
 class ScoreSettings(LakeSettings, RegistrySettings, ClickHouseSettings):
     """Settings of score."""

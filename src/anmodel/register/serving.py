@@ -1,0 +1,34 @@
+"""Who serves the champion: `promotion` decides which version that is, and knows nothing of how it is served."""
+
+from typing import Protocol
+
+from anmodel.errors import AnModelError
+from anmodel.registry import ModelVersion
+
+
+class VersionRejected(AnModelError):
+    """A version was put to the proof and did not serve as it must; the message says in what. It is not tried again."""
+
+
+class Serving(Protocol):
+    """What serves follows the registry's alias `champion`: it is brought there, and never decides itself."""
+
+    def roll_out(self, version: ModelVersion, champion: ModelVersion | None) -> None:
+        """Make `version` ready to be champion: put it to the proof, then have it answer in the champion's place.
+
+        VersionRejected when it fails; then `champion` serves as before. Safe to cut short anywhere and repeat.
+        """
+
+    def settle(self, champion: ModelVersion) -> bool:
+        """Make what serves be the champion alone, whatever it was; whether anything had to change. Safe to repeat."""
+
+
+class ServedFromRegistry:
+    """Predictors that watch the registry, as on a laptop: they follow the alias by themselves."""
+
+    def roll_out(self, version: ModelVersion, champion: ModelVersion | None) -> None:
+        """Nothing to do: a predictor tries a champion before it takes it."""
+
+    def settle(self, champion: ModelVersion) -> bool:
+        """Nothing to do."""
+        return False
