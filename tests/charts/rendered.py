@@ -197,6 +197,11 @@ def stage_of(pod: Object) -> str:
     return str(pod["metadata"]["labels"]["app.kubernetes.io/component"])
 
 
+def megabytes(text: str) -> int:
+    """A quantity of memory, in units of 2²⁰ bytes."""
+    return int(text.removesuffix("Gi")) * 1024 if text.endswith("Gi") else int(text.removesuffix("Mi"))
+
+
 def environment(pod: Object) -> dict[str, str]:
     """The variables of a pod's container."""
     return {item["name"]: item.get("value", "") for item in pod["spec"]["containers"][0]["env"]}

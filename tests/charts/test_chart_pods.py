@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from rendered import STEPS, Object, Rendered, environment, render, secret_files, stage_of
+from rendered import STEPS, Object, Rendered, environment, megabytes, render, secret_files, stage_of
 
 LISTENING = {"collector": "/ready", "consumer": "/ready", "gateway": "/health", "marketapp": "/health"}
 """Stage → path of its readiness. The gateway's own /ready is 503 in fallback mode, in which it must be asked still."""
@@ -46,10 +46,6 @@ def test_no_service_of_the_namespace_gets_into_a_pods_environment(rendered: Rend
     # a Service named kafka would set KAFKA_PORT=tcp://…, which a stage would read as a setting
     for name, pod in rendered.pods():
         assert pod["spec"]["enableServiceLinks"] is False, name
-
-
-def megabytes(text: str) -> int:
-    return int(text.removesuffix("Gi")) * 1024 if text.endswith("Gi") else int(text.removesuffix("Mi"))
 
 
 def test_every_pod_asks_for_what_it_needs_and_is_bounded(rendered: Rendered) -> None:

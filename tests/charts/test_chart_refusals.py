@@ -37,6 +37,17 @@ SHAPES: dict[str, tuple[dict[str, Any], str]] = {
     "a password in an address": ({"valkey": {"url": "valkey://user:word@host:6379"}}, "at '/valkey/url'"),
     "no Secret for Postgres": ({"users": {"existingSecret": ""}}, "at '/users/existingSecret'"),
     "a rate without a time": ({"gateway": {"rateLimit": "100"}}, "at '/gateway/rateLimit'"),
+    "a lake in a folder": ({"lake": {"url": "/data/lake"}}, "at '/lake/url'"),
+    "a key of the S3 in the environment": (
+        {"score": {"extraEnv": [{"name": "AWS_SECRET_ACCESS_KEY", "value": "x"}]}},
+        "at '/score/extraEnv/0/name'",
+    ),
+    "a password in MLflow's address": ({"mlflow": {"url": "http://user:word@mlflow:5000"}}, "at '/mlflow/url'"),
+    "room without a unit": ({"train": {"tmpSize": "5"}}, "at '/train/tmpSize'"),
+    "what a runtime cannot say": (
+        {"predictor": {"priorityClassName": "high"}},
+        "at '/predictor': additional properties 'priorityClassName' not allowed",
+    ),
     "an address that is none": (
         {"networkPolicy": {"kafka": {"cidrs": ["kafka.test"]}}},
         "at '/networkPolicy/kafka/cidrs/0'",
@@ -86,6 +97,18 @@ CONTRADICTIONS: dict[str, tuple[dict[str, Any], str]] = {
         "gateway.autoscaling.min is 9, more than its max, 6",
     ),
     "fewest above most by lag": ({"consumer": {"keda": {"enabled": True, "min": 9}}}, "consumer.keda.min is 9"),
+    "no Secret for a step's SASL user": (
+        {"monitor": {"kafka": {"existingSecret": ""}}},
+        "monitor.kafka.existingSecret is not set; kafka.securityProtocol SASL_SSL needs a Secret",
+    ),
+    "SQL that takes all of its pod's memory": (
+        {"snapshot": {"memoryMB": 2048}},
+        "snapshot.memoryMB is 2048, but snapshot.resources.limits.memory is 2Gi; leave the process 600 MB beside it",
+    ),
+    "nobody to fetch trends from": (
+        {"trends": {"existingSecret": "serpapi"}, "networkPolicy": {"internet": {"cidrs": []}}},
+        "networkPolicy.internet names nobody, so no packet would pass",
+    ),
     "a policy that names nobody": (
         {"networkPolicy": {"clickhouse": {"podLabels": None}}},
         "networkPolicy.clickhouse names nobody, so no packet would pass. Set podLabels or namespace for pods, cidrs",
