@@ -129,15 +129,17 @@ class Cluster:
     def apply(self, object_: Mapping[str, Any]) -> dict[str, Any]:
         """Make an InferenceService or HTTPRoute so; what an earlier one of ours said and this one does not, goes."""
         group, _, version = object_["apiVersion"].partition("/")
+        where = (*self._place((group, version, _PLURALS[object_["kind"]])), object_["metadata"]["name"])
         applied = self._ask(
             self._custom.patch_namespaced_custom_object,
-            *self._place((group, version, _PLURALS[object_["kind"]])),
-            object_["metadata"]["name"],
+            *where,
             dict(object_),
             field_manager=FIELD_MANAGER,
             force=True,
             _content_type="application/apply-patch+yaml",
         )
+        # the client has no answer to give where the object was not there before
+        applied = applied or self._ask(self._custom.get_namespaced_custom_object, *where)
         if applied is None:
             raise ClusterError(f"namespace {self.namespace} is not there. Create it, or set KUBERNETES_NAMESPACE.")
         return applied

@@ -115,6 +115,16 @@ def test_objects_are_applied_by_our_own_manager_whoever_had_the_fields(connect: 
     assert json.loads(request.body) == given
 
 
+def test_an_object_that_was_not_there_before_is_answered_too(connect: Connect) -> None:
+    made = {"apiVersion": "serving.kserve.io/v1beta1", "kind": "InferenceService", "metadata": {"name": "s"}}
+
+    def api(request: Request, number: int) -> Answer:
+        return Answer(201 if number == 0 else 200, json.dumps(made).encode(), {"content-type": "application/json"})
+
+    with connect(api) as (cluster, _):
+        assert cluster.apply(made) == made
+
+
 @pytest.mark.parametrize(
     ("status", "body", "said"),
     [
