@@ -15,6 +15,7 @@ from eventually import eventually
 CHART = ROOT / "charts/anmodel"
 PROFILE = CHART / "profiles/test.yaml"
 NAME = "anmodel"
+ENVOY = "gateway.envoyproxy.io/owning-gatewayclass=envoy"
 SERVING = ("collector", "consumer", "gateway", "marketapp")
 """Stages that run all the time."""
 
@@ -70,8 +71,14 @@ class Release:
         with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
             yaml.safe_dump(dict(values or {}), file)
             file.flush()
-            files = ["-f", str(PROFILE), "-f", file.name]
+            files = ["-f", str(PROFILE), "-f", file.name, "--set", f"predictor.url={self._envoy()}"]
             self.cluster.helm(verb, NAME, str(CHART), *files, "--timeout", "5m", *words)
+
+    def _envoy(self) -> str:
+        """How pods call the Envoy of the cluster's class: its Service has a name that nobody chose."""
+        said = self.cluster.kubectl("get", "services", "-A", "-l", ENVOY, "-o", "json")
+        (service,) = json.loads(said)["items"]
+        return f"http://{service['metadata']['name']}.{service['metadata']['namespace']}"
 
 
 def values_file(folder: Path, text: str) -> Path:

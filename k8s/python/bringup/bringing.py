@@ -140,7 +140,9 @@ class Target:
     def _built(self, part: Part) -> str:
         """What tells one build of a part's images from another: their ids where docker has them, else their tags."""
         images = [self.ours.image(name) for name in part.images]
-        ids = self.runner.ask(["docker", "image", "inspect", "--format={{.Id}}", *images]) if self._has_ids(part) else ""
+        ids = (
+            self.runner.ask(["docker", "image", "inspect", "--format={{.Id}}", *images]) if self._has_ids(part) else ""
+        )
         return " ".join((ids or "").split()) or " ".join(images)
 
     def _has_ids(self, part: Part) -> bool:

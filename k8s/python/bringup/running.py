@@ -3,8 +3,10 @@
 import shlex
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from subprocess import PIPE
 from typing import Protocol
 
@@ -61,9 +63,10 @@ class Commands:
         except FileNotFoundError as error:
             raise PlatformError(f"{command[0]} is not on the PATH; `make preflight` says where to get it.") from error
         with child:
+            _give(child, stdin or "")
             while True:
                 try:
-                    out, said = child.communicate(stdin, self._slice)
+                    out, said = child.communicate(timeout=self._slice)
                     break
                 except subprocess.TimeoutExpired:
                     if progress:
@@ -83,6 +86,19 @@ class Commands:
 
     def read(self, command: Sequence[str]) -> str:
         return self.run(command)
+
+
+def _give(child: subprocess.Popen[str], stdin: str) -> None:
+    """Write a child's input beside `communicate`, which forgets what it has not written when its time is up."""
+    pipe, child.stdin = child.stdin, None
+    if pipe is None:
+        return
+
+    def write() -> None:
+        with suppress(BrokenPipeError), pipe:  # it may end without reading all
+            pipe.write(stdin)
+
+    threading.Thread(target=write, daemon=True).start()
 
 
 class DryRun:
