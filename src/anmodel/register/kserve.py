@@ -210,7 +210,7 @@ class KServe:
         if hindrance := rollout.hindrance(pods):
             raise ClusterError(f"{name} is not ready {seconds}, for lack of something else: {hindrance}.")
         if not pods:
-            raise ClusterError(f"KServe made no pods for {name} {seconds}: {self._said_by_kserve()}.")
+            raise ClusterError(f"there are no pods of {name} {seconds}: {self._why_no_pods(name)}.")
         raise VersionRejected(f"Its pods are not ready {seconds}.")
 
     def _refusal(self, pods: list[Any]) -> str:
@@ -255,10 +255,12 @@ class KServe:
     def _pods(self, name: str) -> list[dict[str, Any]]:
         return self._cluster.pods({"app": f"isvc.{name}"})
 
-    def _said_by_kserve(self) -> str:
-        conditions = (self._cluster.service(self._service) or {}).get("status", {}).get("conditions", [])
+    def _why_no_pods(self, name: str) -> str:
+        """In the words of Kubernetes (a policy refuses them, say), else of KServe."""
+        places = (self._cluster.deployment(name), self._cluster.service(self._service))
+        conditions = [each for place in places for each in (place or {}).get("status", {}).get("conditions", [])]
         said = [f"{each['type']}: {each['message']}" for each in conditions if each.get("message")]
-        return "; ".join(said) or "it says nothing; does its controller run?"
+        return "; ".join(said) or "KServe says nothing; does its controller run?"
 
     def _pause(self) -> None:
         time.sleep(self._poll)

@@ -10,6 +10,8 @@ from anmodel.settings import RegisterSettings
 
 _AUTOSCALER = "serving.kserve.io/autoscalerClass"
 _PORT = 80
+_CONFINED = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+"""Of the whole pod: a ServingRuntime can confine its own container, but not the one that fetches the files."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +148,7 @@ def _predictor(settings: RegisterSettings, files: Files) -> dict[str, Any]:
         "env": [{"name": "MODEL_VERSION", "value": files.version}],
     }
     account = {"serviceAccountName": settings.serving_account} if settings.serving_account else {}
-    return {**account, "model": model}
+    return {**account, "securityContext": _CONFINED, "model": model}
 
 
 def _labels(component: str) -> dict[str, str]:
