@@ -73,7 +73,10 @@ class SecretSpec:
 
 @dataclass(frozen=True)
 class Overlay:
-    """One size of the platform. An empty `context` is kubectl's current one; `images_here`: docker here has our images."""
+    """One size of the platform. An empty `context` is kubectl's current one.
+
+    `images_here`: docker on this machine has our images, so that their ids are known.
+    """
 
     name: str
     what: str
