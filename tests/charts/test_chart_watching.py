@@ -3,18 +3,22 @@
 import json
 import re
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
+from prometheus_client.parser import text_string_to_metric_families
 from rendered import Object, Rendered, render, stage_of
 from starlette.applications import Starlette
 
 from anmodel.collector.metrics import CollectorMetrics
-from anmodel.consumer.metrics import ConsumerMetrics
+from anmodel.consumer.metrics import EVENTS, PREDICTIONS, ConsumerMetrics
 from anmodel.gateway.edge import Observed
+from anmodel.gateway.prediction_log import PredictionLog
+from anmodel.predictor.metrics import PredictorMetrics
 from anmodel.rate import Limiter
-from anmodel.settings import RateSettings
+from anmodel.settings import KafkaSettings, RateSettings
 
 OUTSIDE = {
     "kube_deployment_status_replicas_available": {"deployment"},
@@ -40,14 +44,27 @@ def exported() -> dict[str, set[str]]:
     registry = CollectorRegistry()
     Observed(Starlette(), registry)
     Limiter(RateSettings.load(rate_limit="1/minute"), registry)
-    found: dict[str, set[str]] = {}
-    for each in (CollectorMetrics().registry, ConsumerMetrics().registry, registry):
+    PredictionLog(KafkaSettings.load(kafka_bootstrap="127.0.0.1:1"), "predictions", registry)
+    for stream in (EVENTS, PREDICTIONS):
+        ConsumerMetrics(stream, registry)
+    found = of_the_predictor()
+    for each in (CollectorMetrics().registry, registry):
         metrics: list[Any] = list(each._collector_to_names)
         for metric in metrics:
             for described in metric.describe():
                 for suffix in SUFFIXES[described.type]:
                     found[described.name + suffix] = set(metric._labelnames)
     return found
+
+
+def of_the_predictor() -> dict[str, set[str]]:
+    """Its metrics, read from its page: one request answered, one version served."""
+    served: Any = SimpleNamespace(version="1", loaded=SimpleNamespace(contract={"version": "a"}))
+    source: Any = SimpleNamespace(served=served, error=None)
+    metrics = PredictorMetrics("context_aware", source)
+    metrics.answered("v1", 200, 0.1)
+    families = text_string_to_metric_families(metrics.page().decode())
+    return {sample.name: set(sample.labels) - ADDED for family in families for sample in family.samples}
 
 
 def queries(rendered: Rendered) -> Iterator[tuple[str, str]]:
