@@ -10,8 +10,11 @@ T = TypeVar("T")
 _PAUSE = threading.Event()
 
 
-def eventually(condition: Callable[[], T], seconds: float = 10.0) -> T:
-    """The first true value of `condition`; fails when there is none in time. Raised errors count as not yet true."""
+def eventually(condition: Callable[[], T], seconds: float = 10.0, pause: float = 0.02) -> T:
+    """The first true value of `condition`; fails when there is none in time. Raised errors count as not yet true.
+
+    `pause` seconds pass between two looks: more, where a look costs much.
+    """
     deadline = time.monotonic() + seconds
     answer: T | None
     problem: Exception | None
@@ -24,4 +27,4 @@ def eventually(condition: Callable[[], T], seconds: float = 10.0) -> T:
             answer, problem = None, error
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {seconds} s; the last answer was {answer!r}") from problem
-        _PAUSE.wait(0.02)
+        _PAUSE.wait(pause)

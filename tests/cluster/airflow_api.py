@@ -33,6 +33,14 @@ class AirflowApi:
         parts = self._http.get("/api/v2/monitor/health").json()
         return {name: str(part["status"]) for name, part in parts.items()}
 
+    def dags(self) -> set[str]:
+        """The DAGs that there are."""
+        return {str(dag["dag_id"]) for dag in self._get("/dags?limit=100")["dags"]}
+
+    def import_errors(self) -> list[dict[str, Any]]:
+        """Files of DAGs that could not be read."""
+        return list(self._get("/importErrors")["import_errors"])
+
     def trigger(self, dag: str, conf: Mapping[str, Any] | None = None) -> str:
         """Start a run by hand, with these params; returns its id."""
         return str(self._post(f"/dags/{dag}/dagRuns", {"logical_date": None, "conf": dict(conf or {})})["dag_run_id"])
@@ -41,6 +49,10 @@ class AirflowApi:
         """Start a backfill of the days from `first` to `last`, both included; returns its id."""
         asked = {"dag_id": dag, "from_date": first, "to_date": last, "reprocess_behavior": "completed"}
         return int(self._post("/backfills", asked)["id"])
+
+    def backfill_ended(self, backfill: int) -> bool:
+        """Whether all runs of a backfill have ended, however they did."""
+        return bool(self._get(f"/backfills/{backfill}")["completed_at"])
 
     def runs(self, dag: str) -> list[dict[str, Any]]:
         """The newest runs of a DAG, the newest first."""
@@ -63,7 +75,7 @@ class AirflowApi:
 
     def finished(self, dag: str, run: str, seconds: float = 600) -> dict[str, Any]:
         """The run once it has ended, however it did."""
-        eventually(lambda: self.run(dag, run)["state"] not in RUNNING, seconds)
+        eventually(lambda: self.run(dag, run)["state"] not in RUNNING, seconds, pause=2)
         return self.run(dag, run)
 
     def succeeded(self, dag: str, run: str, seconds: float = 600) -> dict[str, Any]:
