@@ -1,6 +1,7 @@
 # Two commands do all set-up: `make demo` and `make test`. `make help` lists the rest. Any may be run again.
 PYTHON ?= python3
 VENV   := .venv
+AIRFLOW := .venv-airflow
 BIN    := $(VENV)/bin
 DATA   ?=
 DETACH ?=
@@ -8,7 +9,7 @@ PYTEST ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test unit cluster-test check format docs lock images preflight cluster platform clean
+.PHONY: help demo up test unit dag-test cluster-test check format docs lock images preflight cluster platform clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -19,27 +20,30 @@ demo: $(VENV)/laptop.done ## The whole road, stays until Ctrl-C. DATA=completejo
 up: $(VENV)/laptop.done ## The platform alone, stays until Ctrl-C
 	@$(BIN)/anmodel up
 
-test: $(VENV)/dev.done ## Every test that needs no cluster
+test: $(VENV)/dev.done $(if $(findstring tests/,$(PYTEST)),,dag-test) ## Every test that needs no cluster
 	@$(BIN)/pytest $(PYTEST)
 
 unit: $(VENV)/dev.done ## The unit tests alone: no network, no Java
 	@$(BIN)/pytest tests/unit $(PYTEST)
+
+dag-test: $(AIRFLOW)/airflow-test.done ## The DAGs alone, in Airflow; it and KServe cannot share an environment
+	@$(AIRFLOW)/bin/pytest -c tests/dags/pytest.ini tests/dags
 
 cluster-test: $(VENV)/dev.done ## Images, chart and platform on the cluster that KUBECONFIG names (docs/cluster-tests.md)
 	@PYTHONPATH=tests/cluster $(BIN)/pytest $(addprefix tests/cluster/test_,$(addsuffix .py,$(CLUSTER_TESTS))) $(PYTEST)
 CLUSTER_TESTS ?= images road policies limits kills releases rotation
 
 check: $(VENV)/dev.done ## Format, lint, types, import rules
-	@$(BIN)/ruff format --check src tests k8s
-	@$(BIN)/ruff check src tests k8s
+	@$(BIN)/ruff format --check src dags tests k8s
+	@$(BIN)/ruff check src dags tests k8s
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/hadolint images/*.Dockerfile tests/cluster/images/*.Dockerfile
 	@$(BIN)/shellcheck $$(grep -rlIE '^#!.*[/ ](ba)?sh$$' .ci images k8s tests)
 
 format: $(VENV)/dev.done ## Format the code and mend what can be mended
-	@$(BIN)/ruff check --fix --quiet src tests k8s || true
-	@$(BIN)/ruff format src tests k8s
+	@$(BIN)/ruff check --fix --quiet src dags tests k8s || true
+	@$(BIN)/ruff format src dags tests k8s
 
 docs: $(VENV)/dev.done ## Make the pages that come from the code
 	@$(BIN)/python docs/render.py
@@ -53,6 +57,7 @@ lock: $(VENV)/dev.done ## Lock the environments anew from pyproject.toml
 	@for group in console mlflow; do \
 	  $(BIN)/uv pip compile --group $$group $(LOCK) -c requirements/laptop.txt -o requirements/$$group.txt || exit 1; done
 	@$(BIN)/uv pip compile --group airflow $(LOCK) -o requirements/airflow.txt
+	@$(BIN)/uv pip compile --group airflow-test $(LOCK) -c requirements/airflow.txt -o requirements/airflow-test.txt
 LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
 
 IMAGES := collector consumer migrate generator export trends snapshot train register score monitor predictor gateway marketapp mlflow airflow
@@ -76,7 +81,7 @@ WITH    ?=
 DRY_RUN ?=
 
 clean: ## Remove what was built or installed here; data in .anmodel stays (remove it by hand)
-	@rm -rf $(VENV) MarketApp/node_modules MarketApp/dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) $(AIRFLOW) MarketApp/node_modules MarketApp/dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	@echo "clean. Data and logs, if any, are still in .anmodel"
 
@@ -84,21 +89,27 @@ clean: ## Remove what was built or installed here; data in .anmodel stays (remov
 UV := $(shell command -v uv 2>/dev/null)
 ifdef UV
 HEAL    = true
-INSTALL = $(UV) pip install --quiet --python $(BIN)/python
+INSTALL = $(UV) pip install --quiet --python $(@D)/bin/python
 else
 # an environment whose making was killed has a Python and no pip
-HEAL    = $(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip >/dev/null
-INSTALL = $(BIN)/python -m pip install --quiet
+HEAL    = $(@D)/bin/python -m pip --version >/dev/null 2>&1 || $(@D)/bin/python -m ensurepip >/dev/null
+INSTALL = $(@D)/bin/python -m pip install --quiet
 endif
 
-$(VENV)/bin/python:
+$(VENV)/bin/python $(AIRFLOW)/bin/python:
 	@$(PYTHON) -c 'import sys; v = sys.version_info; (3, 11) <= v < (3, 14) or sys.exit(f"Python {v.major}.{v.minor} is at {sys.executable}; AnModel needs 3.11 to 3.13. Say which: make PYTHON=python3.12 ...")'
-	@echo "── environment in $(VENV), by $(if $(UV),uv,pip; the first time takes some minutes)"
-	@$(if $(UV),$(UV) venv --quiet --allow-existing --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" $(VENV),$(PYTHON) -m venv $(VENV))
+	@echo "── environment in $(@:/bin/python=), by $(if $(UV),uv,pip; the first time takes some minutes)"
+	@$(if $(UV),$(UV) venv --quiet --allow-existing --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" $(@:/bin/python=),$(PYTHON) -m venv $(@:/bin/python=))
 
 $(VENV)/%.done: requirements/%.txt pyproject.toml | $(VENV)/bin/python
 	@echo "── packages of requirements/$*.txt ($$(grep -c '^[a-z0-9].*==' $<))"
 	@$(HEAL)
 	@$(INSTALL) --require-hashes -r $<
 	@$(INSTALL) --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(AIRFLOW)/airflow-test.done: requirements/airflow-test.txt | $(AIRFLOW)/bin/python
+	@echo "── packages of $< ($$(grep -c '^[a-z0-9].*==' $<))"
+	@$(HEAL)
+	@$(INSTALL) --require-hashes -r $<
 	@touch $@

@@ -15,6 +15,7 @@ the same forecasts, in the place of the former ones.
 import os
 
 from airflow.sdk import DAG, Param, get_current_context, task
+
 from anmodel_dags import days
 from anmodel_dags.assets import events, forecasts
 from anmodel_dags.forecasts import plan_arguments, run_name, shard_arguments, snapshot_arguments

@@ -21,6 +21,7 @@ from typing import Any
 
 from airflow.sdk import DAG, CronTriggerTimetable, Metadata, Param, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
+
 from anmodel_dags import days
 from anmodel_dags.assets import events
 from anmodel_dags.steps import DEFAULTS, mapped_step

@@ -13,6 +13,7 @@ or *no events*: run `export_events` over the days that there are, first.
 
 from airflow.providers.apache.kafka.operators.produce import ProduceToTopicOperator
 from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, Param, TriggerRule
+
 from anmodel_dags.assets import KAFKA, MODEL_TOPIC, drift, model
 from anmodel_dags.steps import DEFAULTS, step
 
