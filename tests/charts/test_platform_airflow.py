@@ -14,7 +14,11 @@ from bringup.parts import K8S
 VALUES = values("airflow", "kind")
 PROCESSES = ("api-server", "scheduler", "dag-processor", "triggerer")
 KEYS = {"api-server": "apiServer", "scheduler": "scheduler", "dag-processor": "dagProcessor", "triggerer": "triggerer"}
-ENVIRONMENT: dict[str, str] = named("ConfigMap", "airflow-environment", in_overlay="test")["data"]
+(ENVIRONMENT,) = (
+    it["data"]
+    for it in of_kind("ConfigMap", in_overlay="test")
+    if it["metadata"]["name"].startswith("airflow-environment-")  # and a digest, so that a change replaces the pods
+)
 
 
 def process(name: str) -> Object:
