@@ -1,12 +1,14 @@
 """The Tiltfile is executed with fakes of Tilt's functions; the chart is rendered for real."""
 
 import ast
+import json
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 import starlark
+import yaml
 from tilt_fakes import API, EXTENSIONS, STARLARK, STARLARK_METHODS, Tilt
 from tilt_resources import Resource, order, resources
 
@@ -65,6 +67,9 @@ def test_a_stage_is_started_after_all_that_it_needs(found: dict[str, Resource]) 
         ("kafka", "consumer"),
         ("collector", "generator"),
         ("postgres", "gateway"),
+        ("mlflow", "airflow"),
+        ("kafka", "airflow"),
+        ("kserve", "gateway"),
         ("gateway", "marketapp"),
     ]:
         assert placed.index(before) < placed.index(after), f"{before} must come before {after}"
@@ -135,10 +140,51 @@ def test_jobs_run_once_and_then_by_hand(found: dict[str, Resource]) -> None:
         assert found[stage].by_hand == ("Job" in found[stage].kinds), stage
 
 
-def test_the_button_runs_the_generator_again(tilt: Tilt, found: dict[str, Resource]) -> None:
-    (button,) = tilt.of("cmd_button")
-    assert button["argv"] == ["tilt", "trigger", "generator"]
+def buttons(tilt: Tilt) -> dict[str, list[str]]:
+    return {button["text"]: button["argv"] for button in tilt.of("cmd_button")}
+
+
+def test_a_button_runs_the_generator_again(tilt: Tilt, found: dict[str, Resource]) -> None:
+    assert buttons(tilt)["Make shoppers"] == ["tilt", "trigger", "generator"]
     assert "generator" in found
+
+
+@pytest.mark.parametrize(("text", "dag"), [("Run the forecast", "export_events"), ("Train the model", "train_model")])
+def test_a_button_starts_a_run_with_params_that_the_dag_knows(tilt: Tilt, text: str, dag: str) -> None:
+    *command, asked, option, given = buttons(tilt)[text]
+    assert command[:3] == ["kubectl", "--context", "kind-anmodel"]
+    assert command[-3:] == ["airflow", "dags", "trigger"]
+    assert (asked, option) == (dag, "--conf")
+    source = (ROOT / f"dags/{dag}.py").read_text()
+    assert f'"{dag}"' in source
+    assert all(f'    "{name}": Param(' in source for name in json.loads(given))
+
+
+def test_images_that_tilt_cannot_put_in_are_those_of_pods_that_others_make(
+    found: dict[str, Resource], parts: list[dict[str, Any]]
+) -> None:
+    (steps,) = [part for part in parts if part["name"] == "steps"]
+    pods = [
+        yaml.safe_load(text)
+        for made in found["shared"].objects
+        if made["kind"] == "ConfigMap" and made["metadata"]["name"] == "anmodel-steps"
+        for text in made["data"].values()
+    ]
+    runtimes = [made for made in found["shared"].objects if made["kind"] == "ServingRuntime"]
+    assert pods
+    assert runtimes
+    images = {container["image"] for pod in [*pods, *runtimes] for container in pod["spec"]["containers"]}
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert images == {f"anmodel/{name}:{version}" for name in steps["images"]}
+
+
+def test_the_steps_images_are_built_at_the_start_and_then_when_they_are_asked_for(found: dict[str, Resource]) -> None:
+    steps = found["steps"]
+    assert steps.starts_by_itself
+    assert steps.by_hand
+    assert {"src/anmodel", "images/stage.Dockerfile", "requirements/train.txt"} <= set(steps.call["deps"])
+    assert not found["airflow"].by_hand
+    assert {"dags", "images/airflow.Dockerfile", "requirements/airflow.txt"} <= set(found["airflow"].call["deps"])
 
 
 def test_it_says_how_much_memory_is_needed(tilt: Tilt, parts: list[dict[str, Any]]) -> None:
@@ -203,7 +249,8 @@ def test_what_tilt_would_not_take_is_found(old: str, new: str, said: str) -> Non
     [
         ("['kafka', 'migrate', 'shared']", "['kafak', 'migrate', 'shared']", "needs"),
         ("objects=of(name)", "objects=of(name) + ['anmodel-collector:Role']", "stands for 0 objects"),
-        ("objects=of('all') + of('test')", "objects=of('all')", "applied before all others"),
+        ("shared = of('all') + of('test')", "shared = of('all')", "applied before all others"),
+        ("'monitor', 'predictor']", "'monitor']", "applied before all others"),
         ("new_name=name", "new_name='kafka'", "two resources are named kafka"),
     ],
 )

@@ -43,6 +43,12 @@ def test_every_stage_of_the_tiltfile_is_a_stage_of_the_table() -> None:
     assert set(calls) == having("Tilt resource")
 
 
+def test_every_step_of_a_dag_is_a_stage_of_the_table() -> None:
+    """tests/dags asks Airflow itself; here the calls are enough."""
+    dags = "".join(path.read_text() for path in sorted((ROOT / "dags").glob("*.py")))
+    assert set(re.findall(r'step\(\s*"(\w+)"', dags)) == having("step of a DAG")
+
+
 def test_every_template_of_a_workload_is_a_stage_of_the_table() -> None:
     """Other templates are named by what they hold; tests/charts renders them all."""
     templates = {path.stem for path in (ROOT / "charts/anmodel/templates").glob("*.yaml")}
