@@ -97,6 +97,11 @@ COMBINATIONS: dict[str, tuple[str, Object]] = {
             "consumer": {
                 "extraEnv": [{"name": "BATCH_SIZE", "value": "20000"}, {"name": "LOG_LEVEL", "value": "DEBUG"}]
             },
+            "score": {
+                "extraEnv": [
+                    {"name": "AWS_ACCESS_KEY_ID", "valueFrom": {"secretKeyRef": {"name": "anmodel-s3", "key": "score"}}}
+                ]
+            },
             "fullnameOverride": "shop",
         },
     ),

@@ -127,9 +127,15 @@ def test_what_all_pods_have_can_be_said_once_and_a_workload_may_say_otherwise(he
 
 
 def test_a_variable_of_the_users_replaces_the_charts(helm_there: None) -> None:
-    pod = render("placed pods").deployments()["consumer"]["spec"]["template"]
-    names = [item["name"] for item in pod["spec"]["containers"][0]["env"]]
-    assert len(names) == len(set(names)), "server-side apply refuses a name that comes twice"
+    placed = render("placed pods")
+    for name, pod in placed.pods():
+        names = [item["name"] for item in pod["spec"]["containers"][0]["env"]]
+        assert len(names) == len(set(names)), f"{name}: server-side apply refuses a name that comes twice"
+    (key,) = [
+        item for item in placed.steps()["score"]["spec"]["containers"][0]["env"] if item["name"] == "AWS_ACCESS_KEY_ID"
+    ]
+    assert key["valueFrom"]["secretKeyRef"]["key"] == "score"
+    pod = placed.deployments()["consumer"]["spec"]["template"]
     assert environment(pod)["BATCH_SIZE"] == "20000"
     assert environment(pod)["LOG_LEVEL"] == "DEBUG"
 

@@ -152,6 +152,15 @@ def test_every_pod_is_under_a_policy_that_closes_all_roads_in_and_out(rendered: 
     assert rule["to"][0]["podSelector"] == {"matchLabels": {"k8s-app": "kube-dns"}}
 
 
+def test_the_predictors_pods_which_that_policy_does_not_choose_may_ask_for_names_too(served: Rendered) -> None:
+    policies = {policy["metadata"]["name"]: policy["spec"] for policy in served.kind("NetworkPolicy")}
+    if served.name == "no policies, no migration":
+        return
+    begin = "shop" if served.name == "placed pods" else "anmodel"
+    (names,) = policies[begin]["egress"]
+    assert names in policies[f"{begin}-predictor"]["egress"]
+
+
 def _is_for_all(policy: Object) -> bool:
     labels = policy["spec"]["podSelector"]["matchLabels"]
     return labels != SELECTOR and "app.kubernetes.io/component" not in labels
