@@ -66,7 +66,7 @@ def part_of(made: Row, part: str) -> str:
 
 
 def source(lake: Lake) -> str:
-    return events_source([lake.path(name) for name in lake.event_files()])
+    return events_source([lake.path(name) for name in lake.events_manifest().paths()])
 
 
 def by_user(events: list[Row]) -> dict[str, list[Row]]:
@@ -296,7 +296,7 @@ def test_an_empty_lake_says_to_export_first(lake: Lake, engine: Engine, scratch:
 
 def test_a_day_that_lost_rows_is_noticed(lake: Lake, engine: Engine, scratch: Path) -> None:
     fill(lake, some_events(13, users=10, days=30))
-    path = lake.event_files()[3]
+    path = lake.events_manifest().paths()[3]
     lake.write_table(path, lake.read_table(path).slice(1))
     with pytest.raises(LakeError, match="manifests say"):
         daily(lake, engine, scratch)
@@ -304,7 +304,7 @@ def test_a_day_that_lost_rows_is_noticed(lake: Lake, engine: Engine, scratch: Pa
 
 def test_a_damaged_day_is_named_with_what_to_do(lake: Lake, engine: Engine, scratch: Path) -> None:
     fill(lake, some_events(13, users=10, days=30))
-    path = Path(lake.path(lake.event_files()[3]))
+    path = Path(lake.path(lake.events_manifest().paths()[3]))
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(LakeError, match="Run `anmodel export`"):
         daily(lake, engine, scratch)

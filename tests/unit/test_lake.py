@@ -2,7 +2,7 @@ import io
 import json
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -14,7 +14,7 @@ import pytest
 from anmodel.errors import LakeError, NotReadyError
 from anmodel.lake import DayEntry, EventsManifest, Lake, OneFile, Written
 from anmodel.lake.manifest import day_folder
-from anmodel.lake.reading import manifest_of
+from anmodel.lake.reading import copy_manifests, manifest_of
 from anmodel.lake.sweeping import sweep, sweep_temporary
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
@@ -142,6 +142,40 @@ def test_the_days_manifests_come_back_as_one_which_is_empty_before_the_first_exp
     assert made.watermark == NOON + timedelta(milliseconds=1)
 
 
+class Counting(Lake):
+    """Notes which small files are read."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.read: list[str] = []
+
+    def read_many(self, relatives: Collection[str]) -> dict[str, bytes]:
+        self.read += relatives
+        return super().read_many(relatives)
+
+
+def test_manifests_are_read_from_their_copies_until_they_change(tmp_path: Path) -> None:
+    lake = Counting(str(tmp_path))
+    put(lake, d2026_01_01=entry(), d2026_01_02=entry(), d2026_01_03=entry())
+    copy_manifests(lake)
+    changed = put(lake, d2026_01_02=entry("b", 5), d2026_01_04=entry())
+    lake.delete(manifest_of(date(2026, 1, 3)))
+    lake.read.clear()
+    days = lake.events_manifest().days
+    assert days == {date(2026, 1, 1): entry(), **changed.days}
+    assert sorted(lake.read) == ["events/copies.json", *map(manifest_of, changed.days)]
+    for damage in ("{", "[1]"):
+        (tmp_path / "events/copies.json").write_text(damage)
+        assert lake.events_manifest().days == days
+
+
+def test_where_files_have_no_tags_every_manifest_is_read(lake: Lake) -> None:
+    put(lake, d2026_01_01=entry())
+    copy_manifests(lake)
+    made = put(lake, d2026_01_01=entry("b"))
+    assert lake.events_manifest() == made
+
+
 def test_an_event_of_a_fast_clock_does_not_carry_the_watermark_past_the_export() -> None:
     days = {NOON.date(): entry(), date(2026, 1, 3): entry(newest=NOON + timedelta(hours=23))}
     assert EventsManifest.of(days).watermark == NOON + timedelta(hours=1)
@@ -166,10 +200,10 @@ def test_event_files_are_those_of_the_days_an_interval_touches(lake: Lake) -> No
     first, second, third = (f"{day_folder(date(2026, 1, day))}/part-{16 * '0'}.parquet" for day in (1, 2, 3))
     put(lake, d2026_01_03=entry(), d2026_01_01=entry(), d2026_01_02=entry())
     midnight = datetime(2026, 1, 2, tzinfo=UTC)
-    assert lake.event_files() == [first, second, third]
-    assert lake.event_files(until=midnight) == [first]
-    assert lake.event_files(until=midnight + timedelta(milliseconds=1)) == [first, second]
-    assert lake.event_files(since=midnight) == [second, third]
+    assert lake.events_manifest().paths() == [first, second, third]
+    assert lake.events_manifest().paths(until=midnight) == [first]
+    assert lake.events_manifest().paths(until=midnight + timedelta(milliseconds=1)) == [first, second]
+    assert lake.events_manifest().paths(since=midnight) == [second, third]
 
 
 def test_the_fingerprint_changes_with_the_rows_and_with_nothing_else() -> None:

@@ -1,5 +1,6 @@
 """Bring the lake's days of events to what the table holds."""
 
+import shutil
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 
@@ -10,10 +11,12 @@ import structlog
 from anmodel.export.table import EventsTable, TableDay
 from anmodel.lake import DayEntry, Found, Lake, OneFile
 from anmodel.lake.manifest import EVENTS, EVENTS_SCHEMA_VERSION, FORMER_MANIFEST, day_folder, day_of
-from anmodel.lake.reading import days_among, manifest_of
+from anmodel.lake.reading import copy_manifests, days_among, manifest_of
 from anmodel.lake.sweeping import sweep, sweep_temporary
 
 log = structlog.get_logger()
+
+_CHUNK = 1 << 20
 
 
 class Exported(msgspec.Struct, frozen=True):
@@ -82,7 +85,8 @@ def export_events(
     there = {path: file for path, file in found.items() if (day := day_of(path)) and _in(day, since, until)}
     sweep(lake, there)
     # The table after the lake: a day that another export writes between the two is none to remove.
-    known, held = days_among(lake, there, lenient=True), table.days(since, until)
+    known = days_among(lake, found, wanted=lambda day: _in(day, since, until), lenient=True)
+    held = table.days(since, until)
     planned = plan(held, known, _sizes(there), force=force)
     done, size, total = 0, 0, sum(held[day].rows for day in planned.write)
     for day in planned.write:
@@ -93,7 +97,10 @@ def export_events(
         lake.delete(manifest_of(day))
     if former and until is None:
         lake.delete(FORMER_MANIFEST)
-    repeated = table.repeated_ids(since, until) if planned.write or planned.remove else None
+    changed = bool(planned.write or planned.remove)
+    if changed:
+        copy_manifests(lake)
+    repeated = table.repeated_ids(since, until) if changed else None
     if repeated:
         log.warning("event ids used more than once", ids=repeated, kept="all; they differ in user or time")
     return Exported(
@@ -107,10 +114,11 @@ def export_events(
 
 
 def _write_day(table: EventsTable, lake: Lake, day: date, held: TableDay) -> DayEntry:
-    with table.parquet(day) as source:
-        written = lake.add(day_folder(day), "part", source)
-    with lake.open(written.path(day_folder(day), "part")) as file:
-        rows = pq.read_metadata(file).num_rows
+    with lake.staging() as made:
+        with table.parquet(day) as source, made.open("wb") as target:
+            shutil.copyfileobj(source, target, _CHUNK)
+        rows = pq.read_metadata(made).num_rows
+        written = lake.add_file(day_folder(day), "part", made)
     if rows != held.rows:
         log.info("day changed while it was exported", day=day.isoformat(), rows=rows, rows_before=held.rows)
     entry = DayEntry(

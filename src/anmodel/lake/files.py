@@ -17,6 +17,7 @@ address come from the usual AWS_* variables.
 
 import hashlib
 import json
+import logging
 import shutil
 import tempfile
 from collections.abc import Collection, Iterator, Sequence
@@ -27,24 +28,16 @@ from typing import Any, BinaryIO
 from uuid import uuid4
 
 import fsspec
-import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from anmodel.errors import LakeError, NotReadyError
 from anmodel.lake.manifest import EVENTS, EventsManifest, Written
-from anmodel.lake.reading import days_among, decoded
+from anmodel.lake.reading import Found, days_among, decoded
 
 _CHUNK = 1 << 20
 _ELSEWHERE = ("botocore", "aiobotocore", "aiohttp", "s3fs")
 """Packages whose errors mean that the bucket cannot be reached or refuses; they come from no common class."""
-
-
-class Found(msgspec.Struct, frozen=True):
-    """A file that is there."""
-
-    bytes: int
-    modified: datetime
 
 
 class Lake:
@@ -63,6 +56,7 @@ class Lake:
     def _fs(self) -> Any:
         if self._opened is None:
             try:
+                logging.getLogger("botocore").setLevel(logging.WARNING)  # it tells where it found its address
                 # What others write meanwhile must be seen, so nothing is remembered.
                 self._opened = fsspec.core.url_to_fs(self.url, use_listings_cache=False)[0]
             except (ImportError, ValueError, OSError) as error:
@@ -106,33 +100,33 @@ class Lake:
                 return
 
     def add(self, folder: str, stem: str, source: BinaryIO) -> Written:
-        """Copy a Parquet file in, under a name of its content (`Written.path`); a manifest must name it to count.
-
-        It is written even when it is there: a sweep counts its age from now.
-        """
-        digest, size = hashlib.sha256(), 0
-        with self._failures(folder), self._staging() as staged:
+        """Copy a Parquet file in, under a name of its content, like `add_file`."""
+        with self._failures(folder), self.staging() as staged:
             with staged.open("wb") as target:
-                while block := source.read(_CHUNK):
-                    digest.update(block)
-                    size += len(block)
-                    target.write(block)
-            written = Written(bytes=size, sha256=digest.hexdigest())
-            self._place(staged, written.path(folder, stem))
-        return written
+                shutil.copyfileobj(source, target, _CHUNK)
+            return self.add_file(folder, stem, staged)
 
     def add_table(self, folder: str, stem: str, table: pa.Table) -> Written:
-        """Write a table as a Parquet file under a name of its content, like `add`."""
-        with self._failures(folder), self._staging() as staged:
+        """Write a table as a Parquet file under a name of its content, like `add_file`."""
+        with self._failures(folder), self.staging() as staged:
             pq.write_table(table, staged, compression="zstd")
-            with staged.open("rb") as file:
-                return self.add(folder, stem, file)
+            return self.add_file(folder, stem, staged)
+
+    def add_file(self, folder: str, stem: str, path: Path) -> Written:
+        """Take a Parquet file of `staging` or `scratch` in, under a name of its content (`Written.path`).
+
+        A manifest must name it to count. It is written even when it is there: a sweep counts its age from now.
+        """
+        with self._failures(folder), path.open("rb") as file:
+            written = _summed(file)
+            self._place(path, written.path(folder, stem))
+        return written
 
     def write_table(self, relative: str, table: pa.Table, metadata: dict[str, str] | None = None) -> None:
         """Write a table as Parquet under a name of ours; `metadata` joins what its schema carries."""
         if metadata:
             table = table.replace_schema_metadata({**(table.schema.metadata or {}), **metadata})
-        with self._failures(relative), self._staging() as staged:
+        with self._failures(relative), self.staging() as staged:
             pq.write_table(table, staged, compression="zstd")
             self._place(staged, relative)
 
@@ -148,7 +142,7 @@ class Lake:
             if not self.local:
                 self._fs.pipe_file(self.path(relative), raw)
                 return
-            with self._staging() as staged:
+            with self.staging() as staged:
                 staged.write_bytes(raw)
                 self._place(staged, relative)
 
@@ -169,12 +163,8 @@ class Lake:
 
     def written(self, relative: str) -> Written:
         """Size and checksum of a file that is there."""
-        digest, size = hashlib.sha256(), 0
         with self.open(relative) as file:
-            while block := file.read(_CHUNK):
-                digest.update(block)
-                size += len(block)
-        return Written(bytes=size, sha256=digest.hexdigest())
+            return _summed(file)
 
     def verify(self, relative: str, written: Written, again: str) -> None:
         """Raise `LakeError` unless the file is the one whose size and checksum a manifest names.
@@ -187,14 +177,6 @@ class Lake:
     def events_manifest(self) -> EventsManifest:
         """What the events folder holds; an empty one before the first export."""
         return EventsManifest.of(days_among(self, self.found(EVENTS)))
-
-    def event_files(self, since: datetime | None = None, until: datetime | None = None) -> list[str]:
-        """Files of the days that touch [since, until), relative to the lake, oldest first."""
-        return [entry.path(day) for day, entry in self.events_manifest().within(since, until).items()]
-
-    def fingerprint(self) -> str:
-        """A hash of the events in the lake, see `EventsManifest.fingerprint`."""
-        return self.events_manifest().fingerprint
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
@@ -209,6 +191,21 @@ class Lake:
             shutil.rmtree(folder, ignore_errors=True)
 
     @contextmanager
+    def staging(self) -> Iterator[Path]:
+        """A new file on this machine's disk, to be filled and given to `add_file`; gone afterwards."""
+        if not self.local:
+            with self.scratch() as folder, self._failures(str(folder)):
+                yield folder / "staged"
+            return
+        staged = Path(self.path(".tmp", uuid4().hex))
+        with self._failures(".tmp"):
+            staged.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                yield staged
+            finally:
+                staged.unlink(missing_ok=True)
+
+    @contextmanager
     def on_disk(self, relatives: Sequence[str]) -> Iterator[list[str]]:
         """The files as paths an engine in this process can open; a bucket's are copied to a scratch folder first."""
         if self.local:
@@ -219,20 +216,6 @@ class Lake:
             with self._failures(relatives[0] if relatives else ""):
                 self._fs.get([self.path(relative) for relative in relatives], targets)
             yield targets
-
-    @contextmanager
-    def _staging(self) -> Iterator[Path]:
-        """A new file on disk that is gone afterwards, unless `_place` gave it its place."""
-        if not self.local:
-            with self.scratch() as folder:
-                yield folder / "staged"
-            return
-        staged = Path(self.path(".tmp", uuid4().hex))
-        staged.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            yield staged
-        finally:
-            staged.unlink(missing_ok=True)
 
     def _place(self, staged: Path, relative: str) -> None:
         """Let a whole file be seen in its place, all at once."""
@@ -262,7 +245,17 @@ class Lake:
             ) from error
 
 
+def _summed(file: BinaryIO) -> Written:
+    digest, size = hashlib.sha256(), 0
+    while block := file.read(_CHUNK):
+        digest.update(block)
+        size += len(block)
+    return Written(bytes=size, sha256=digest.hexdigest())
+
+
 def _found(listed: dict[str, Any]) -> Found:
     """Size and time of a file as fsspec's file systems tell them, each in its way."""
     when = next(listed[key] for key in ("LastModified", "mtime", "created") if key in listed)
-    return Found(int(listed["size"]), when if isinstance(when, datetime) else datetime.fromtimestamp(when, UTC))
+    modified = when if isinstance(when, datetime) else datetime.fromtimestamp(when, UTC)
+    tag = f"{listed['ino']}-{when}-{listed['size']}" if "ino" in listed else listed.get("ETag", "")
+    return Found(int(listed["size"]), modified, tag)

@@ -94,6 +94,10 @@ class EventsManifest(msgspec.Struct, frozen=True):
         last = (until.astimezone(UTC) - timedelta(microseconds=1)).date() if until else date.max
         return {day: self.days[day] for day in sorted(self.days) if first <= day <= last}
 
+    def paths(self, since: datetime | None = None, until: datetime | None = None) -> list[str]:
+        """The files of the days that touch [since, until), relative to the lake, oldest first."""
+        return [entry.path(day) for day, entry in self.within(since, until).items()]
+
 
 def day_folder(day: date) -> str:
     """The folder of one UTC day of events, relative to the lake."""

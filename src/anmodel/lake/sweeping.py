@@ -12,9 +12,9 @@ import msgspec
 import structlog
 
 from anmodel.errors import LakeError
-from anmodel.lake.files import Found, Lake
+from anmodel.lake.files import Lake
 from anmodel.lake.manifest import Written
-from anmodel.lake.reading import decoded
+from anmodel.lake.reading import Found, decoded
 
 log = structlog.get_logger()
 

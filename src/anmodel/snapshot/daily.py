@@ -51,13 +51,13 @@ def build_daily(
     target = scratch / "daily.parquet"
     engine.write(target, f"SELECT * FROM file('{quoted(str(scratch))}/chunk-*.parquet', 'Parquet') ORDER BY user_id")
     folder = day_folder(as_of.date())
-    with target.open("rb") as file:
-        written = lake.add(folder, "part", file)
+    users = pq.read_metadata(target).num_rows
+    written = lake.add_file(folder, "part", target)
     result = {
         "version": snapshot_version(horizon_days),
         "snapshot_time": as_of.isoformat(),
         "horizon_days": horizon_days,
-        "users": pq.read_metadata(target).num_rows,
+        "users": users,
         "created_from": created_from,
         "contract": contract(horizon_days),
         "folder": folder,

@@ -27,7 +27,7 @@ def open_events(lake: Lake, engine: Engine, manifest: EventsManifest, until: dat
     days = manifest.within(until=until)
     if not days:
         raise InputError(f"no events before {until}; the lake begins on {min(manifest.days)}. Take a later instant")
-    with lake.on_disk([entry.path(day) for day, entry in days.items()]) as files:
+    with lake.on_disk(manifest.paths(until=until)) as files:
         source = events_source(files)
         try:
             found = engine.rows(f"SELECT count() AS rows FROM {source}")[0]["rows"]

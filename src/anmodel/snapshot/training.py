@@ -117,11 +117,10 @@ def _write_parts(lake: Lake, engine: Engine, scratch: Path, name: str, planned: 
             raise InputError(f"the {part} part has no rows: too few users were active. Collect more events")
         bought = pq.read_table(target, columns=["will_purchase"])["will_purchase"]
         sizes[part] = rows, pc.sum(bought).as_py() / rows
-    made: dict[str, Part] = {}
-    for part in PARTS:
-        with (scratch / f"{part}.parquet").open("rb") as file:
-            made[part] = Part(*sizes[part], lake.add(f"snapshots/{name}", part, file))
-    return made
+    return {
+        part: Part(*sizes[part], lake.add_file(f"snapshots/{name}", part, scratch / f"{part}.parquet"))
+        for part in PARTS
+    }
 
 
 def _conditions(engine: Engine, chunks: str, planned: Plan) -> Iterator[tuple[str, str]]:
