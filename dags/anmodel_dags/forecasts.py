@@ -6,8 +6,8 @@ from anmodel_dags.days import instant
 
 
 def run_name(run_id: str) -> str:
-    """Airflow's name of a run as `score` takes it: letters, digits and -_. alone."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", run_id)
+    """Airflow's name of a run as `score` takes it: letters, digits and -_. alone, with no dot before them."""
+    return re.sub(r"[^A-Za-z0-9._-]+|^\.", "-", run_id)
 
 
 def snapshot_arguments(as_of: str) -> list[str]:
