@@ -31,7 +31,8 @@ def score(context: typer.Context) -> None:
     from anmodel.score.scoring import score as score_all
     from anmodel.snapshots.daily import DailySnapshot
 
-    settings, lake, registry = _opened()
+    settings, lake = _opened()
+    registry = _registry(settings)
     snapshot = DailySnapshot.newest(lake)
     _tell(score_all(snapshot, registry, _warehouse(settings), reasons_users=settings.reasons_users))
 
@@ -50,7 +51,8 @@ def plan(
 
     plan_path(run)
     day = _day(date_) if date_ else None
-    settings, lake, registry = _opened()
+    settings, lake = _opened()
+    registry = _registry(settings)
     snapshot = DailySnapshot.of_day(lake, day) if day else DailySnapshot.newest(lake)
     version = champion(registry)
     snapshot.check(version.contract, f"{version.name} version {version.version}")
@@ -77,7 +79,8 @@ def shard(run: Run, shard: Annotated[int, typer.Option(min=0, help="Number of th
     from anmodel.score.plan import planned_model, read_plan
     from anmodel.score.scoring import forecast_shard
 
-    settings, lake, registry = _opened()
+    settings, lake = _opened()
+    registry = _registry(settings)
     made = read_plan(lake, run)
     if shard >= len(made.shard_users):
         raise InputError(f"--shard {shard}: run {run} has {len(made.shard_users)} shards, numbered from 0 on")
@@ -92,17 +95,22 @@ def finish(run: Run) -> None:
     from anmodel.score.finishing import finish as finish_run
     from anmodel.score.plan import read_plan
 
-    settings, lake, _ = _opened()
+    settings, lake = _opened()
     _tell(finish_run(read_plan(lake, run), _warehouse(settings)))
 
 
-def _opened() -> "tuple[ScoreSettings, Lake, Registry]":
+def _opened() -> "tuple[ScoreSettings, Lake]":
     settings = ScoreSettings.load()
     configure_logging(settings)
     from anmodel.lake import Lake
+
+    return settings, Lake(settings.parquet_out)
+
+
+def _registry(settings: ScoreSettings) -> "Registry":
     from anmodel.registry import Registry
 
-    return settings, Lake(settings.parquet_out), Registry(settings)
+    return Registry(settings)
 
 
 def _warehouse(settings: ScoreSettings) -> "Warehouse":

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 import msgspec
@@ -12,8 +12,10 @@ import structlog
 
 from anmodel.errors import InputError, LakeError, NotReadyError
 from anmodel.lake import Lake, Written
-from anmodel.registry import LoadedModel, ModelVersion, Registry
 from anmodel.snapshots.daily import DAILY, DailySnapshot
+
+if TYPE_CHECKING:  # it brings MLflow, which `finish` does without
+    from anmodel.registry import LoadedModel, ModelVersion, Registry
 
 log = structlog.get_logger()
 
@@ -74,7 +76,7 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 def make_plan(
-    run: str, snapshot: DailySnapshot, version: ModelVersion, *, shards: int, reasons_users: int, scored_at: datetime
+    run: str, snapshot: DailySnapshot, version: "ModelVersion", *, shards: int, reasons_users: int, scored_at: datetime
 ) -> Plan:
     """Lay a run over the users of the snapshot; counts them, which reads one column of the file."""
     counts = [snapshot.users]
@@ -139,7 +141,7 @@ def shards_of(users: Iterable[str], shards: int) -> npt.NDArray[np.int64]:
     return np.fromiter((crc32(user.encode()) % shards for user in users), dtype=np.int64)
 
 
-def champion(registry: Registry) -> ModelVersion:
+def champion(registry: "Registry") -> "ModelVersion":
     """The version in use; NotReadyError when there is none."""
     found = registry.champion()
     if found is None:
@@ -147,7 +149,7 @@ def champion(registry: Registry) -> ModelVersion:
     return found
 
 
-def planned_model(registry: Registry, plan: Plan) -> LoadedModel:
+def planned_model(registry: "Registry", plan: Plan) -> "LoadedModel":
     """The version that the plan names, also when another is in use by now."""
     if registry.name != plan.model_name:
         raise InputError(f"run {plan.run} was planned for the model {plan.model_name}, MODEL_NAME is {registry.name}")
