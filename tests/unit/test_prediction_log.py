@@ -46,6 +46,14 @@ def test_without_kafka_a_note_takes_no_time_and_what_is_too_much_is_dropped_and_
     assert [line["event"] for line in lines] == ["predictions not logged"]
 
 
+def test_what_waits_to_be_written_is_bounded() -> None:
+    registry = CollectorRegistry()
+    notes = PredictionLog(KafkaSettings.load(kafka_bootstrap=f"127.0.0.1:{free_port()}"), "predictions", registry)
+    for _ in range(MAX_WAITING // 1000 + 2):  # nobody writes
+        notes.note(answered(1000))
+    assert value(registry, "dropped") == 2000
+
+
 def test_a_request_becomes_a_message_a_record_in_the_contracts_form() -> None:
     at = datetime(2026, 11, 24, 10, 0, 0, 250_900, UTC)
     first, second = prediction_log._messages(at, answered(2, user_ids=["ann", ""]))

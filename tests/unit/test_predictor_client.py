@@ -64,9 +64,9 @@ async def test_both_tries_together_take_no_longer_than_they_may(before: list[Ans
     over = threading.Event()
 
     def answer(_: Request, number: int) -> Answer:
+        over.wait(0.35 if number < len(before) else 20)
         if number < len(before):
             return before[number]
-        over.wait(20)
         return GOOD
 
     with ScriptedServer(answer).running() as server:
@@ -74,7 +74,7 @@ async def test_both_tries_together_take_no_longer_than_they_may(before: list[Ans
             started = time.monotonic()
             with pytest.raises(UnavailableError, match="took too long"):
                 await predictor.predict(RECORDS)
-            assert 0.4 < time.monotonic() - started < 0.9
+            assert 0.4 < time.monotonic() - started < 0.9  # each try alone would be in time
         over.set()
         assert len(server.requests) == len(before) + 1
 
