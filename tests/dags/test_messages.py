@@ -42,7 +42,7 @@ def test_a_message_that_the_brokers_did_not_take_fails_the_task() -> None:
 
 
 def test_a_training_whose_message_reaches_no_broker_fails_its_last_task(dags, monkeypatch: pytest.MonkeyPatch) -> None:
-    nobody = {"bootstrap.servers": "127.0.0.1:1", "message.timeout.ms": 300}
+    nobody = {"bootstrap.servers": "127.0.0.1:1", "message.timeout.ms": 300, "log_level": 0}
     monkeypatch.setenv("AIRFLOW_CONN_KAFKA_DEFAULT", json.dumps({"conn_type": "kafka", "extra": nobody}))
     tell = dags["train_model"].get_task("tell").prepare_for_execution()
     with pytest.raises(RuntimeError, match="was not taken"):

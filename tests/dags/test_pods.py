@@ -60,7 +60,9 @@ def test_a_pod_is_the_charts_with_arguments_and_a_deadline(built, steps) -> None
         stage = pod["spec"]["containers"][0]["name"]
         expected = yaml.safe_load((steps / f"{stage}.yaml").read_text())["spec"]
         (container,) = pod["spec"].pop("containers")
-        assert container.pop("args"), name
+        arguments = container.pop("args")
+        assert arguments, name
+        assert all(arguments), f"{name}: an argument that its template leaves empty is none"
         assert pod["spec"].pop("activeDeadlineSeconds") > 600, name
         assert [filled(container)] == expected.pop("containers"), name
         assert filled(pod["spec"]) == filled(expected) | {"hostNetwork": False}, name
