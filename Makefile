@@ -31,7 +31,7 @@ dag-test: $(AIRFLOW)/airflow-test.done ## The DAGs alone, in Airflow; it and KSe
 
 cluster-test: $(VENV)/dev.done ## Images, chart and platform on the cluster that KUBECONFIG names (docs/cluster-tests.md)
 	@PYTHONPATH=tests/cluster $(BIN)/pytest $(addprefix tests/cluster/test_,$(addsuffix .py,$(CLUSTER_TESTS))) $(PYTEST)
-CLUSTER_TESTS ?= images road policies limits kills releases rotation
+CLUSTER_TESTS ?= images road policies limits kills releases rotation serving batch
 
 check: $(VENV)/dev.done ## Format, lint, types, import rules
 	@$(BIN)/ruff format --check src dags tests k8s
