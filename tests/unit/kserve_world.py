@@ -129,6 +129,8 @@ class MemoryCluster:
         self.serving: dict[str, str] = {}
         """Service to version of the pods that answer."""
         self.away = False
+        self.refusals = 0
+        """So many times nothing is taken, as while KServe's webhook is started anew."""
         self.shares: list[dict[str, int]] = []
 
     def services(self) -> list[ServedModel]:
@@ -151,6 +153,9 @@ class MemoryCluster:
 
     def apply(self, given: Mapping[str, Any]) -> dict[str, Any]:
         self._answer()
+        if self.refusals:
+            self.refusals -= 1
+            raise ClusterError("failed calling webhook: connection refused")
         return deepcopy(self._steps.step(lambda: self._apply(deepcopy(dict(given)))))
 
     def remove(self, name: str) -> None:

@@ -186,6 +186,24 @@ def test_a_cluster_that_does_not_answer_moves_nothing(lake: Lake) -> None:
     assert world.register().changed
 
 
+def test_a_webhook_that_is_started_anew_is_waited_for(lake: Lake) -> None:
+    world = World(lake, serving_timeout=5).first()
+    world.cluster.refusals = 3
+
+    assert world.register().changed
+    assert world.serves_alone("2")
+
+
+def test_a_champion_that_does_not_come_up_rejects_no_newer_version(lake: Lake) -> None:
+    world = World(lake)
+    world.registry.set_champion(world.registry.version("1"))
+    world.cluster.behaviour["1"] = "unready"
+
+    with pytest.raises(ClusterError, match="version 1 is champion, but does not come up"):
+        world.register()
+    assert "decision" not in world.registry.tags["2"]
+
+
 def test_a_rollback_moves_the_alias_and_what_serves_follows(lake: Lake) -> None:
     world = World(lake).first()
     world.register()
