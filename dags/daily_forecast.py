@@ -1,15 +1,16 @@
 """### The forecast of every user
 
-**Starts** when `export_events` has told of new days (the asset `events`), and by hand: with `as_of` for the forecast as
-of any instant whose events are in the lake.
+**Starts** when `export_events` has told of new days (the asset `events`), when a version of the model has been weighed
+(the asset `model`; then as of the instant of the snapshot before), and by hand: with `as_of` for the forecast as of any
+instant whose events are in the lake.
 
 **Leaves** `daily_features/snapshot_date=…` in the lake, one complete run in ClickHouse's table of forecasts, which
 `/users` and the console show from then on, and a report of drift and of past forecasts in `monitor_reports`. An alarm
 of drift starts `train_model`.
 
 **If it fails**: what is shown stays the last complete forecast. Read the log of the failed task, mend what it names,
-then *Clear* it with what follows it. *There is no champion*: run `train_model` first. A repeat of the same run gives
-the same forecasts, in the place of the former ones.
+then *Clear* it with what follows it. While there is no champion yet, all from `plan` on is skipped: run `train_model`,
+and a forecast follows. A repeat of the same run gives the same forecasts, in the place of the former ones.
 """
 
 import os
@@ -17,9 +18,9 @@ import os
 from airflow.sdk import DAG, Param, get_current_context, task
 
 from anmodel_dags import days
-from anmodel_dags.assets import events, forecasts
+from anmodel_dags.assets import events, forecasts, model
 from anmodel_dags.forecasts import plan_arguments, run_name, shard_arguments, snapshot_arguments
-from anmodel_dags.steps import DEFAULTS, mapped_step, step
+from anmodel_dags.steps import DEFAULTS, NOT_READY, mapped_step, step
 
 PARAMS = {
     "as_of": Param(
@@ -44,7 +45,7 @@ with DAG(
     "daily_forecast",
     description="After each export: who will buy, when and for how much, for every user.",
     doc_md=__doc__,
-    schedule=[events],
+    schedule=(events | model),
     catchup=False,
     max_active_runs=1,
     default_args=DEFAULTS,
@@ -60,10 +61,12 @@ with DAG(
     def choose() -> list[list[str]]:
         """The shards' arguments, over which Airflow maps; those of the other steps are beside them."""
         context = get_current_context()
-        told = [event.extra.get("as_of", "") for event in context["triggering_asset_events"].get(events, [])]
+        causes = context["triggering_asset_events"]
+        told = [event.extra.get("as_of", "") for event in causes.get(events, [])]
         as_of = context["params"]["as_of"] or days.newest(told)
+        again = bool(causes.get(model)) and not told and not as_of
         run, shards = run_name(context["run_id"]), context["params"]["shards"]
-        context["ti"].xcom_push("snapshot", snapshot_arguments(as_of))
+        context["ti"].xcom_push("snapshot", snapshot_arguments(as_of, again=again))
         context["ti"].xcom_push("plan", plan_arguments(run, shards, as_of))
         context["ti"].xcom_push("finish", ["score", "finish", "--run", run])
         return shard_arguments(run, shards)
@@ -83,7 +86,9 @@ with DAG(
         chosen["plan"],
         minutes=60,
         doc="**Leaves** `daily_features/scoring/<run>.json`: the snapshot, the champion and the shards that all pods "
-        "of this run keep to, whatever happens meanwhile. **If it fails** as there is no champion, run `train_model`.",
+        "of this run keep to, whatever happens meanwhile. **Skipped** while there is no champion. "
+        "**If it fails**, MLflow or the lake does not answer: *Clear* it when it does.",
+        skip_on_exit_code=NOT_READY,
     )
     shards = mapped_step(
         "score",

@@ -10,9 +10,10 @@ def run_name(run_id: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+|^\.", "-", run_id)
 
 
-def snapshot_arguments(as_of: str) -> list[str]:
-    """Of `snapshot daily`; empty `as_of`: just after the newest event."""
-    return ["snapshot", "daily", *(["--as-of", instant(as_of).isoformat()] if as_of else [])]
+def snapshot_arguments(as_of: str, *, again: bool = False) -> list[str]:
+    """Of `snapshot daily`; empty `as_of`: just after the newest event, or `again` as of the snapshot before."""
+    asked = ["--as-of", instant(as_of).isoformat()] if as_of else ["--again"] if again else []
+    return ["snapshot", "daily", *asked]
 
 
 def plan_arguments(run: str, shards: int, as_of: str) -> list[str]:

@@ -20,6 +20,9 @@ DEFAULTS: dict[str, Any] = {
 }
 """The `default_args` of every DAG: tries after 1, 2 and 4 minutes."""
 
+NOT_READY = 4
+"""What a step's command ends with when something that must be made first is not there yet."""
+
 _START = timedelta(minutes=10)
 _ROOM = timedelta(minutes=30)
 

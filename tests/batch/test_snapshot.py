@@ -14,7 +14,7 @@ from anmodel.errors import InputError, LakeError, NotReadyError
 from anmodel.export.events import export_events
 from anmodel.export.table import EventsTable
 from anmodel.lake import Lake, Written
-from anmodel.snapshot.daily import build_daily
+from anmodel.snapshot.daily import build_daily, newest_instant
 from anmodel.snapshot.engine import Engine, events_source
 from anmodel.snapshot.training import build_training
 from anmodel.snapshots import FEATURE_NAMES, META, TARGETS, contract, daily_sql, milliseconds, training_sql, user_sql
@@ -356,6 +356,15 @@ def test_a_snapshot_of_a_later_instant_that_was_asked_for_is_newest_until_the_ne
     daily(lake, engine, scratch)
     assert DailySnapshot.newest(lake).instant.isoformat() == now
     assert len(lake.sizes("daily_features/latest")) == 1
+
+
+def test_again_is_of_the_newest_snapshots_instant_and_before_the_first_of_the_newest_event(
+    lake: Lake, engine: Engine, scratch: Path
+) -> None:
+    fill(lake, some_events(14, users=30, days=30))
+    assert newest_instant(lake) is None
+    made = daily(lake, engine, scratch)
+    assert newest_instant(lake) == datetime.fromisoformat(made["snapshot_time"])
 
 
 def test_an_older_day_built_while_a_newer_one_ends_does_not_become_the_newest(lake: Lake) -> None:

@@ -273,7 +273,9 @@ def test_a_version_chosen_by_hand_takes_over_with_no_request_refused(
 ) -> None:
     made = versions.add("1", weak())
     with requests() as steady:
-        airflow.succeeded("choose_champion", airflow.trigger("choose_champion", {"version": made.version}), 900)
+        airflow.succeeded(
+            "choose_champion", airflow.trigger("choose_champion", {"action": "use", "version": made.version}), 900
+        )
         eventually(lambda: steady.versions[made.version] > 10, 60, pause=1)
     assert versions.in_use() == made.version
     assert steady.failures == []
@@ -284,7 +286,7 @@ def test_a_broken_version_never_gets_the_traffic_and_no_request_fails(
 ) -> None:
     before, broken = versions.in_use(), versions.add("1", unloadable())
     with requests() as steady:
-        airflow.succeeded("choose_champion", airflow.trigger("choose_champion", {"judge": True}), 900)
+        airflow.succeeded("choose_champion", airflow.trigger("choose_champion", {"action": "judge"}), 900)
     assert versions.registry.version(broken.version).tags["decision"] == "rejected"
     assert versions.in_use() == before
     assert set(steady.versions) == {before}
@@ -302,7 +304,7 @@ def test_a_message_of_drift_starts_a_training_whose_better_version_takes_over_by
         # its rows have given version 1 already, so train_model alone would train nothing: judge what it made
         followed(airflow, "train_model", known, 1200)
         again = versions.add("1", type(versions.registry.load(versions.registry.version("1")).model))
-        airflow.succeeded("choose_champion", airflow.trigger("choose_champion", {"judge": True}), 900)
+        airflow.succeeded("choose_champion", airflow.trigger("choose_champion", {"action": "judge"}), 900)
         eventually(lambda: steady.versions[again.version] > 20, 60, pause=1)
     assert len(known_runs(airflow, "train_model") - known) == 1
     assert versions.in_use() == again.version
@@ -342,7 +344,7 @@ def test_a_rollback_by_hand_brings_the_version_before(
     former = versions.registry.former_champion()
     assert former is not None
     with requests() as steady:
-        airflow.succeeded("choose_champion", airflow.trigger("choose_champion"), 900)
+        airflow.succeeded("choose_champion", airflow.trigger("choose_champion", {"action": "roll back"}), 900)
         eventually(lambda: steady.versions[former.version] > 10, 60, pause=1)
     assert versions.in_use() == former.version
     assert steady.failures == []

@@ -133,3 +133,30 @@ def test_a_message_of_drift_starts_a_training_without_a_form(dags) -> None:
     run = runs.on_events(dags["train_model"], "drift", [{"from_trigger": True, "payload": payload}])
     assert run.arguments("train") == [["train", "--name", "model1", ""]], "the pod leaves an empty argument out"
     assert run.states[("tell", -1)] == "success"
+
+
+def test_a_forecast_after_a_version_was_weighed_is_of_the_snapshot_before(dags) -> None:
+    run = runs.on_events(dags["daily_forecast"], "model", [{}])
+
+    assert run.arguments("snapshot") == [["snapshot", "daily", "--again"]]
+    (plan,) = run.arguments("plan")
+    assert "--date" not in plan
+
+
+def test_an_export_counts_more_than_a_version_weighed_meanwhile(dags) -> None:
+    run = runs.on_events(dags["daily_forecast"], "events", [{"as_of": "2026-11-08T00:00:00+00:00"}])
+
+    assert run.arguments("snapshot") == [["snapshot", "daily", "--as-of", "2026-11-08T00:00:00+00:00"]]
+
+
+@pytest.mark.parametrize(
+    ("form", "said"),
+    [
+        ({}, ["register"]),
+        ({"action": "roll back", "version": "3"}, ["register", "--rollback"]),
+        ({"action": "use", "version": "3"}, ["register", "--version", "3"]),
+    ],
+)
+def test_a_person_judges_rolls_back_or_takes_a_version(dags, form: dict[str, str], said: list[str]) -> None:
+    (arguments,) = runs.by_hand(dags["choose_champion"], form).arguments("register")
+    assert [word for word in arguments if word] == said  # StepOperator leaves empty ones out

@@ -22,6 +22,7 @@ ORDER = {
         ("finish", "monitor"),
     ],
     "train_model": [("trends", "snapshot"), ("snapshot", "train"), ("train", "register"), ("register", "tell")],
+    "choose_champion": [],
 }
 STAGES = {
     "export_events": {"export": "export"},
@@ -33,6 +34,7 @@ STAGES = {
         "monitor": "monitor",
     },
     "train_model": {"trends": "trends", "snapshot": "snapshot", "train": "train", "register": "register"},
+    "choose_champion": {"register": "register"},
 }
 """DAG → task → the stage whose image its pod has."""
 
@@ -72,7 +74,12 @@ def test_every_step_is_a_pod_of_its_stage_and_no_other_task_works(dags) -> None:
         assert said(task, "base_container_name") == stage
         assert said(task, "pod_template_file").endswith(f"/steps/{stage}.yaml")
     names = {dag_id: {task.task_id for task in dag.tasks} - set(STAGES[dag_id]) for dag_id, dag in dags.items()}
-    assert names == {"export_events": {"choose_days", "tell"}, "daily_forecast": {"choose"}, "train_model": {"tell"}}
+    assert names == {
+        "export_events": {"choose_days", "tell"},
+        "daily_forecast": {"choose"},
+        "train_model": {"tell"},
+        "choose_champion": set(),
+    }
 
 
 def test_only_what_may_run_many_times_at_once_is_mapped_and_its_pods_are_bounded(dags) -> None:
@@ -127,6 +134,7 @@ def test_every_field_of_a_form_has_a_title_and_says_what_it_does(dags) -> None:
         "export_events": {"first_day", "last_day", "late_days", "days_a_task", "force"},
         "daily_forecast": {"as_of", "shards"},
         "train_model": {"snapshot", "force"},
+        "choose_champion": {"action", "version"},
     }
     for dag in dags.values():
         for name in dag.params:
@@ -173,10 +181,11 @@ def test_the_export_starts_at_a_quarter_past_midnight_and_its_day_is_the_one_bef
     assert table["__var"]["run_immediately"] is False
 
 
-def test_the_forecast_starts_when_an_export_has_told_of_new_days(dags) -> None:
+def test_the_forecast_starts_when_an_export_has_told_of_new_days_or_a_version_was_weighed(dags) -> None:
     table = _scheduler_side(dags["daily_forecast"])["timetable"]
     assert "CronTrigger" not in json.dumps(table)
-    assert '"name": "events"' in json.dumps(table)
+    assert all(f'"name": "{asset}"' in json.dumps(table) for asset in ("events", "model"))
+    assert "asset_any" in json.dumps(table)
     assert [asset.name for asset in said(dags["export_events"].get_task("tell"), "outlets")] == ["events"]
 
 
@@ -223,4 +232,5 @@ def test_assets_say_what_the_dags_leave(dags) -> None:
         "export_events.tell": ["events"],
         "daily_forecast.finish": ["forecasts"],
         "train_model.register": ["model"],
+        "choose_champion.register": ["model"],
     }

@@ -9,11 +9,12 @@ import msgspec
 import pyarrow.parquet as pq
 import structlog
 
+from anmodel.errors import NotReadyError
 from anmodel.lake import Lake
 from anmodel.snapshot.engine import Engine, quoted
 from anmodel.snapshot.sources import fingerprint, known_events, open_events, open_trends
 from anmodel.snapshots import contract, daily_sql, snapshot_version
-from anmodel.snapshots.daily import day_folder, point, pointers
+from anmodel.snapshots.daily import DailySnapshot, day_folder, point, pointers
 
 log = structlog.get_logger()
 
@@ -66,3 +67,11 @@ def build_daily(
     lake.write_json(f"{folder}/manifest.json", result)
     point(lake, result, as_of, instead_of=None if asked else former)
     return result
+
+
+def newest_instant(lake: Lake) -> datetime | None:
+    """The instant of the newest daily snapshot; None before the first."""
+    try:
+        return DailySnapshot.newest(lake).instant
+    except NotReadyError:
+        return None
