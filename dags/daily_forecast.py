@@ -54,7 +54,7 @@ with DAG(
 ):
 
     @task(
-        retries=0,
+        retries=1,
         doc_md="**Leaves** the arguments of the steps: the instant comes from the form, else from the export that "
         "started this run. **If it fails**, the form's instant cannot be read; the log says what is allowed.",
     )

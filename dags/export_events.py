@@ -84,7 +84,7 @@ with DAG(
 ):
 
     @task(
-        retries=0,
+        retries=1,
         doc_md="**Leaves** the arguments of each export. **If it fails**, the form asks for days that there cannot be: "
         "the log says which; start a run with others.",
     )

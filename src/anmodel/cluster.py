@@ -10,6 +10,7 @@ import os
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
@@ -74,7 +75,7 @@ class Cluster:
         self._configuration, self._inside = configuration, inside
         api = kubernetes.client.ApiClient(configuration)
         self._custom = kubernetes.client.CustomObjectsApi(api)
-        self._core, self._apps = kubernetes.client.CoreV1Api(api), kubernetes.client.AppsV1Api(api)
+        self._api = api
         self._plain = api.sanitize_for_serialization
 
     @classmethod
@@ -97,6 +98,15 @@ class Cluster:
             ) from error
         configuration.retries = 2
         return cls(configuration, namespace or own, inside=inside)
+
+    # Made when they are first asked for: either costs 40 MB and a second, which the gateway never needs.
+    @cached_property
+    def _core(self) -> Any:
+        return kubernetes.client.CoreV1Api(self._api)
+
+    @cached_property
+    def _apps(self) -> Any:
+        return kubernetes.client.AppsV1Api(self._api)
 
     def services(self) -> list[ServedModel]:
         """The InferenceServices of AnModel, by name."""

@@ -23,7 +23,7 @@ def default(settings: Any, field: str) -> str:
 TOPIC = default(CollectorSettings, "kafka_topic")
 DEAD = default(ConsumerSettings, "kafka_dead_topic")
 GROUP = default(ConsumerSettings, "consumer_group")
-LOGGED = default(ConsumerSettings, "predictions_topic")
+LOGGED = "predictions"
 NEWS = default(RegisterSettings, "model_topic")
 DAGS = "anmodel-dags"
 

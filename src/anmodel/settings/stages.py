@@ -46,7 +46,7 @@ class ConsumerSettings(KafkaSettings, ClickHouseSettings):
     max_inflight_inserts: int = Field(2, ge=1, le=64, description="Inserts under way at once.")
     insert_timeout: float = Field(60.0, gt=0, description="Seconds before an insert's outcome counts as unknown.")
     event_max_age_days: int = Field(1825, ge=1, le=36_500, description="Events older than this many days are refused.")
-    predictions_topic: str = Field("predictions", description="Topic of logged predictions; empty: none are stored.")
+    predictions_topic: str = Field("", description="Topic of logged predictions; empty: none are stored.")
 
 
 class MigrateSettings(ClickHouseSettings):
