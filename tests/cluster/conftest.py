@@ -89,6 +89,8 @@ def batch(platform: Cluster) -> Cluster:
     with _timed("the images of batch and serving are built and loaded"):
         testbed.load_batch_images()
     with _timed("MLflow and Airflow are up"):
+        testbed.forget_batch(platform)
+        testbed.make_databases(platform)
         testbed.make_buckets(platform)
         testbed.start_batch(platform)
     return platform

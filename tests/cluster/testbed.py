@@ -8,6 +8,8 @@ import secrets
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -151,10 +153,10 @@ def new_certificates(cluster: Cluster, trusted_too: str = "") -> None:
     cluster.put_secret("anmodel-kafka-brokers", {"tls.key": key, "tls.crt": certificate})
 
 
-def make_databases(cluster: Cluster) -> None:
-    """Our roles and databases on the cluster's Postgres, with the passwords of our Secrets. Safe to repeat."""
+@contextmanager
+def _postgres(cluster: Cluster) -> Iterator[psycopg.Connection]:
+    """The cluster's Postgres, as its administrator."""
     admin = {key: cluster.secret("databases", key, "databases") for key in ("username", "password")}
-    passwords = {owner: cluster.secret(f"anmodel-pg-{owner}", "password") for owner in OWNERS}
     with (
         cluster.forwarded("service/postgres", 5432, namespace="databases") as port,
         psycopg.connect(
@@ -167,6 +169,13 @@ def make_databases(cluster: Cluster) -> None:
             sslmode="disable",
         ) as connection,
     ):
+        yield connection
+
+
+def make_databases(cluster: Cluster) -> None:
+    """Our roles and databases on the cluster's Postgres, with the passwords of our Secrets. Safe to repeat."""
+    passwords = {owner: cluster.secret(f"anmodel-pg-{owner}", "password") for owner in OWNERS}
+    with _postgres(cluster) as connection:
         roles = {row[0] for row in connection.execute("SELECT rolname FROM pg_roles")}
         databases = {row[0] for row in connection.execute("SELECT datname FROM pg_database")}
         for owner, password in passwords.items():
@@ -176,16 +185,29 @@ def make_databases(cluster: Cluster) -> None:
                 connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(name, name))
 
 
+def forget_batch(cluster: Cluster) -> None:
+    """Remove what earlier runs of Airflow and MLflow left: they themselves, their databases, what KServe serves."""
+    cluster.kubectl("delete", "inferenceservices", "--all", "--wait")
+    for chosen in ("release=airflow", "app.kubernetes.io/name=mlflow"):
+        cluster.kubectl("delete", "deployments", "-l", chosen, "--wait")
+    with _postgres(cluster) as connection:
+        for owner in BATCH_PARTS:
+            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(owner)))
+
+
 def make_buckets(cluster: Cluster) -> None:
-    """Our buckets in the cluster's S3. Safe to repeat."""
+    """Our buckets in the cluster's S3, empty."""
     key, secret = (cluster.secret("anmodel-s3", name) for name in _platform_secret("anmodel-s3")[:2])
     with cluster.forwarded("service/s3", 8333, namespace="storage") as port:
         s3 = s3fs.S3FileSystem(
             key=key, secret=secret, endpoint_url=f"http://127.0.0.1:{port}", skip_instance_cache=True
         )
         there = {str(name) for name in s3.ls("")}
-        for bucket in set(BUCKETS) - there:
-            s3.mkdir(bucket)
+        for bucket in BUCKETS:
+            if bucket not in there:
+                s3.mkdir(bucket)
+            for entry in s3.ls(bucket, detail=False):
+                s3.rm(entry, recursive=True)
 
 
 def start() -> None:
