@@ -17,6 +17,7 @@ import structlog
 from airflow.dag_processing.dagbag import DagBag
 from airflow.models.asset import AssetEvent, AssetModel
 from airflow.models.dagrun import DagRun
+from airflow.models.taskinstance import TaskInstance
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from airflow.sdk import DAG
 from airflow.sdk.api.datamodels._generated import TaskInstance as Identity
@@ -28,7 +29,7 @@ from airflow.sdk.execution_time.supervisor import (
 )
 from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 from airflow.serialization.serialized_objects import DagSerialization
-from airflow.settings import Session
+from airflow.utils.session import create_session
 from airflow.utils.state import DagRunState, TaskInstanceState
 from airflow.utils.types import DagRunTriggeredByType, DagRunType
 from sqlalchemy import select
@@ -48,13 +49,15 @@ class Run:
     others: dict[Key, Any] = field(default_factory=dict)
 
     def arguments(self, task_id: str) -> list[list[str]]:
-        """The arguments of the task's pods, in their order."""
-        return [pod.arguments for (name, _), pod in sorted(self.pods.items()) if name == task_id]
+        """The arguments of the task's pods, in their order; without empty ones, as a pod leaves them out."""
+        made = [pod.arguments for (name, _), pod in sorted(self.pods.items()) if name == task_id]
+        return [[argument for argument in arguments if argument] for arguments in made]
 
     def events(self, asset: str) -> list[dict[str, Any]]:
         """The extras of the events of an asset that this run has left."""
         query = select(AssetEvent).where(AssetEvent.source_run_id == self.run_id)
-        return [made.extra for made in Session().scalars(query) if made.asset.name == asset]
+        with create_session(scoped=False) as session:
+            return [made.extra for made in session.scalars(query) if made.asset.name == asset]
 
 
 def scheduled(dag: DAG, night: datetime, conf: Mapping[str, Any] | None = None, *, backfill: bool = False) -> Run:
@@ -71,58 +74,63 @@ def by_hand(dag: DAG, conf: Mapping[str, Any] | None = None, *, at: datetime | N
 
 def on_events(dag: DAG, asset: str, extras: Sequence[Mapping[str, Any]]) -> Run:
     """The run that events of an asset start."""
-    session = Session()
-    model = session.scalar(select(AssetModel).where(AssetModel.name == asset))
-    assert model is not None, f"no DAG has the asset {asset}"
-    events = [AssetEvent(asset_id=model.id, extra=dict(extra)) for extra in extras]
-    session.add_all(events)
-    session.commit()
+    with create_session(scoped=False) as session:
+        model = session.scalar(select(AssetModel).where(AssetModel.name == asset))
+        assert model is not None, f"no DAG has the asset {asset}"
+        events = [AssetEvent(asset_id=model.id, extra=dict(extra)) for extra in extras]
+        session.add_all(events)
     return _go(dag, DagRunType.ASSET_TRIGGERED, run_after=datetime.now(UTC), consumed=events)
 
 
 def _go(dag: DAG, kind: DagRunType, *, run_after: datetime, consumed: Sequence[AssetEvent] = (), **more: Any) -> Run:
     dag = DagBag(dag.fileloc).dags[dag.dag_id]  # read anew, as each worker does: a run fills in params and templates
-    session = Session()
     known = DagSerialization.deserialize_dag(DagSerialization.serialize_dag(dag))
-    row = known.create_dagrun(
-        run_id=f"{kind.value}__{datetime.now(UTC).isoformat()}",
-        run_after=run_after,
-        run_type=kind,
-        triggered_by=DagRunTriggeredByType.TEST,
-        state=DagRunState.RUNNING,
-        start_date=run_after,
-        session=session,
-        **more,
-    )
-    row.consumed_asset_events.extend(session.merge(event) for event in consumed)
-    session.commit()
-    run = Run(row.run_id)
-    for ti in _ready(row, session):
+    run = Run(f"{kind.value}__{datetime.now(UTC).isoformat()}")
+    with create_session(scoped=False) as session:
+        row = known.create_dagrun(
+            run_id=run.run_id,
+            run_after=run_after,
+            run_type=kind,
+            triggered_by=DagRunTriggeredByType.TEST,
+            state=DagRunState.RUNNING,
+            start_date=run_after,
+            session=session,
+            **more,
+        )
+        row.consumed_asset_events.extend(session.merge(event) for event in consumed)
+    for ti in _ready(known, run):
         _do(ti, dag, run)
-        session.commit()
-    run.states = {(ti.task_id, ti.map_index): str(ti.state) for ti in row.get_task_instances(session=session)}
     return run
 
 
-def _ready(row: DagRun, session: Any) -> Iterator[Any]:
+def _ready(known: Any, run: Run) -> Iterator[Any]:
     """The tasks of a run as the scheduler would start them; a look that starts none may still settle what follows."""
     idle = 0
-    while row.state == DagRunState.RUNNING:
-        session.expire_all()
-        ready, _ = row.update_state(session=session)
-        idle = 0 if ready else idle + 1
-        assert idle < 4, f"nothing can be started any more: {row.get_task_instances(session=session)}"
-        for ti in ready:
-            ti.try_number += 1
-            ti.state = TaskInstanceState.SCHEDULED
-            session.commit()
+    while idle < 4:
+        with create_session(scoped=False) as session:
+            row = session.scalar(select(DagRun).where(DagRun.run_id == run.run_id))
+            row.dag = known
+            ready, _ = row.update_state(session=session)
+            row.schedule_tis(ready, session=session)
+            begun = [ti.id for ti in ready]
+            tasks = row.get_task_instances(session=session)
+            run.states = {(ti.task_id, ti.map_index): str(ti.state) for ti in tasks}
+            if row.state != DagRunState.RUNNING:
+                return
+        idle = 0 if begun else idle + 1
+        for number in begun:
+            with create_session(scoped=False) as session:
+                ti = session.get(TaskInstance, number)
             yield ti
+    raise AssertionError(f"nothing can be started any more: {run.states}")
 
 
 def _do(ti: Any, dag: DAG, run: Run) -> None:
     task = dag.get_task(ti.task_id)
     if task.operator_name == "task" or getattr(task, "python_callable", None):
         _run_task(ti=ti, task=task)
+        if ti.state == TaskInstanceState.UP_FOR_RETRY:
+            ti.set_state(TaskInstanceState.FAILED)  # nobody waits here for the last try
         return
     ti.set_state(TaskInstanceState.QUEUED)
     rendered, pod = _rendered(ti, task.prepare_for_execution())

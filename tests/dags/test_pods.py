@@ -94,7 +94,7 @@ def test_a_pod_is_found_by_the_charts_labels_and_by_airflows_own(built) -> None:
         assert labels["dag_id"] == dag_id
         assert labels["task_id"] == task.partition("[")[0]
         assert labels["run_id"]
-        assert labels["try_number"]
+        assert labels["try_number"] == "1"
         assert pod["metadata"]["namespace"] == NAMESPACE
         assert pod["metadata"]["name"].startswith(f"anmodel-{pod['spec']['containers'][0]['name']}-")
 
