@@ -4,6 +4,7 @@ KUBECONFIG           the cluster; without one everything here is skipped
 ANMODEL_LOAD_IMAGE   a command that hands local images to it, e.g. `kind load docker-image`; without it nothing is built
 ANMODEL_EDGE         where the Gateway's port 80 can be reached; default 127.0.0.1:30080
 ANMODEL_KEEP         `1` leaves everything in place at the end, for a look and for a quicker next run
+ANMODEL_GO_ON        `1` goes on with what such a run left, to try the later tests of a story again (`-k`)
 """
 
 import os
@@ -23,6 +24,7 @@ from rows import Rows
 
 from cluster import Cluster, reason_to_skip
 
+GO_ON = os.environ.get("ANMODEL_GO_ON") == "1"
 _measures = Measures()
 
 
@@ -69,7 +71,8 @@ def platform(cluster: Cluster) -> Iterator[Cluster]:
     testbed.make_namespace(cluster)
     with _timed("images are built and loaded"):
         testbed.load_images()
-    Release(cluster).uninstall()
+    if not GO_ON:
+        Release(cluster).uninstall()
     with _timed("the platform is up"):
         testbed.make_secrets(cluster)
         testbed.make_databases(cluster)
@@ -89,9 +92,10 @@ def batch(platform: Cluster) -> Cluster:
     with _timed("the images of batch and serving are built and loaded"):
         testbed.load_batch_images()
     with _timed("MLflow and Airflow are up"):
-        testbed.forget_batch(platform)
-        testbed.make_databases(platform)
-        testbed.make_buckets(platform)
+        if not GO_ON:
+            testbed.forget_batch(platform)
+            testbed.make_databases(platform)
+            testbed.make_buckets(platform)
         testbed.start_batch(platform)
     return platform
 
@@ -101,7 +105,7 @@ def installed(platform: Cluster) -> Release:
     """Our release, installed."""
     release = Release(platform)
     with _timed("the release is installed"):
-        release.install()
+        (release.upgrade if GO_ON else release.install)()
     return release
 
 
