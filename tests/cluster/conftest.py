@@ -16,9 +16,11 @@ from contextlib import AbstractContextManager
 import httpx
 import pytest
 import testbed
+from browsing import new_page
 from edge import DOMAIN, EDGE
 from load import Load
 from measures import Measures
+from playwright.sync_api import Page
 from release import Release
 from rows import Rows
 
@@ -139,6 +141,13 @@ def api(release: Release) -> Iterator[httpx.Client]:
         base_url=f"http://{EDGE}", headers={"host": f"api.{DOMAIN}"}, timeout=15, trust_env=False
     ) as http:
         yield http
+
+
+@pytest.fixture
+def page() -> Iterator[Page]:
+    """A browser's page that finds every host of the edge."""
+    with new_page() as opened:
+        yield opened
 
 
 class _Timed:

@@ -2,11 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
-import s3fs
+import storage
 
 from cluster import Cluster
 
@@ -21,31 +19,23 @@ class LakeFiles:
 
     def digests(self, folder: str) -> dict[str, str]:
         """File → a hash of its bytes; of manifests those that say when they were made are left out."""
-        with self._opened() as files:
+        with storage.opened(self._cluster) as files:
             return {name: _digest(files.cat_file(f"{BUCKET}/{name}")) for name in self._names(files, folder)}
 
     def events(self) -> int:
         """Rows of all days, as their manifests tell."""
-        with self._opened() as files:
+        with storage.opened(self._cluster) as files:
             names = [name for name in self._names(files, "events/") if name.endswith("/manifest.json")]
             return sum(int(json.loads(files.cat_file(f"{BUCKET}/{name}"))["rows"]) for name in names)
 
     def remove(self, folder: str) -> None:
         """A folder and all in it."""
-        with self._opened() as files:
+        with storage.opened(self._cluster) as files:
             files.rm(f"{BUCKET}/{folder}", recursive=True)
 
     @staticmethod
     def _names(files: Any, folder: str) -> list[str]:
         return [str(path).removeprefix(f"{BUCKET}/") for path in files.find(f"{BUCKET}/{folder}")]
-
-    @contextmanager
-    def _opened(self) -> Iterator[Any]:
-        keys = [self._cluster.secret("anmodel-s3", name) for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")]
-        with self._cluster.forwarded("service/s3", 8333, namespace="storage") as port:
-            yield s3fs.S3FileSystem(
-                key=keys[0], secret=keys[1], endpoint_url=f"http://127.0.0.1:{port}", skip_instance_cache=True
-            )
 
 
 def _digest(content: bytes) -> str:

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import s3fs
+import storage
+import versions
 from testbed import ROOT, version
 
 from anmodel import snapshots
@@ -29,7 +30,6 @@ BUCKET = "anmodel-serving"
 HOST = "predictor.anmodel-serving.localtest.me"
 MODEL, SERVICE = "context_aware", "context-aware"
 CONTRACT = snapshots.contract(7)
-_STORAGE = "storage"
 _ENDPOINT = "s3.storage.svc.cluster.local:8333"
 _RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 _CONFINED = {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
@@ -53,19 +53,10 @@ def make(cluster: Cluster) -> None:
     """All but the models. Safe to repeat."""
     meta = {"name": NAMESPACE, "labels": OURS | _RESTRICTED}
     cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": meta})
-    keys = {
-        name: cluster.secret("s3-credentials", name, namespace=_STORAGE)
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
-    }
-    with cluster.forwarded("service/s3", 8333, namespace=_STORAGE) as port:
-        storage = s3fs.S3FileSystem(
-            key=keys["AWS_ACCESS_KEY_ID"],
-            secret=keys["AWS_SECRET_ACCESS_KEY"],
-            endpoint_url=f"http://127.0.0.1:{port}",
-            skip_instance_cache=True,
-        )
-        if not storage.exists(BUCKET):
-            storage.mkdir(BUCKET)
+    keys = storage.credentials(cluster)
+    with storage.opened(cluster) as s3:
+        if not s3.exists(BUCKET):
+            s3.mkdir(BUCKET)
     items = [*_account(keys), *_mlflow(), _runtime(), _gateway()]
     cluster.kubectl(
         "apply", "-f", "-", input=json.dumps({"apiVersion": "v1", "kind": "List", "items": items}), namespace=NAMESPACE
@@ -120,15 +111,7 @@ def good(kind: type[ContextAwareModel] = ContextAwareModel) -> ContextAwareModel
 def unloadable() -> ContextAwareModel:
     """Good wherever it is judged; its files cannot be loaded where a predictor serves a folder."""
 
-    class Unloadable(ContextAwareModel):
-        def __setstate__(self, state: Mapping[str, Any]) -> None:
-            import os
-
-            if os.environ.get("MODEL_DIR"):
-                raise ValueError("these bytes mean nothing here")
-            self.__dict__.update(state)
-
-    return good(Unloadable)
+    return good(versions.unloadable())
 
 
 def untrue() -> ContextAwareModel:

@@ -4,7 +4,6 @@ One story, in order: each test goes on where the one before ended.
 """
 
 import json
-import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -15,7 +14,7 @@ from airflow_api import AirflowApi
 from edge import DOMAIN, EDGE, console_url
 from lake_files import LakeFiles
 from measures import Measures
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Page
 from release import Release, selector
 from rows import Rows
 from steady_requests import SteadyRequests
@@ -33,7 +32,6 @@ GENERATOR = {
 SERVICE = "context-aware"
 API = f"api.{DOMAIN}"
 PICTURES = ROOT / ".anmodel/cluster"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 pytestmark = pytest.mark.timeout(1800)
 
@@ -161,27 +159,6 @@ def test_the_forecast_follows_and_users_and_predict_answer_by_it(
     assert 0 <= said["predictions"][0]["purchase_proba"] <= 1
     logged = "SELECT count() AS n FROM analytics.predictions WHERE model_version = '1'"
     eventually(lambda: int(rows.query(logged)[0]["n"]) >= 1, 60, pause=1)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    program = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if program is None:
-        pytest.skip(f"no browser on this machine: none of {', '.join(BROWSERS)}")
-    host = EDGE.partition(":")[0]
-    flags = ["--no-sandbox", "--disable-dev-shm-usage", f"--host-resolver-rules=MAP *.localtest.me {host}"]
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=program, args=flags)
-        yield started
-        started.close()
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A page of its own."""
-    opened = browser.new_page(viewport={"width": 1440, "height": 900}, locale="en-GB")
-    yield opened
-    opened.close()
 
 
 def test_the_console_shows_the_forecasts_in_a_browser(api: httpx.Client, page: Page) -> None:

@@ -2,14 +2,11 @@
 
 import re
 import secrets
-import shutil
-from collections.abc import Iterator
 
 import httpx
-import pytest
-from edge import EDGE, console_url
+from edge import console_url
 from measures import Measures
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 from release import NAME, Release, selector
 from rows import Rows
 from testbed import ROOT
@@ -24,7 +21,6 @@ GENERATOR = {
     "enabled": True,
     "args": ["--users", str(USERS), "--total-events", str(EVENTS), "--batch", "500", "--seed", str(SEED)],
 }
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 PICTURES = ROOT / ".anmodel/cluster"
 
 
@@ -72,20 +68,6 @@ def test_the_gateway_lists_the_users_without_forecasts_and_says_why(release: Rel
     ready = api.get("/ready")
     assert ready.status_code == 503
     assert {part["part"] for part in ready.json()["missing"]} == {"predictor", "forecasts"}
-
-
-@pytest.fixture
-def page() -> Iterator[Page]:
-    """A browser that finds every host of the edge at the edge's port."""
-    program = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if program is None:
-        pytest.skip(f"no browser on this machine: none of {', '.join(BROWSERS)}")
-    host = EDGE.partition(":")[0]
-    flags = ["--no-sandbox", "--disable-dev-shm-usage", f"--host-resolver-rules=MAP *.localtest.me {host}"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=flags)
-        yield browser.new_page(viewport={"width": 1440, "height": 900}, locale="en-GB")
-        browser.close()
 
 
 def test_the_console_shows_the_users_in_a_browser_at_the_edge(release: Release, api: httpx.Client, page: Page) -> None:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
-import s3fs
+import storage
 from psycopg import sql
 
 from bringup.credentials import filled
@@ -124,17 +124,11 @@ def make_secrets(cluster: Cluster) -> None:
         if not cluster.exists("secret", user):
             cluster.put_secret(user, {"password": secrets.token_hex(16)})
     cluster.put_secret("anmodel-valkey", {"password": cluster.secret("databases", "password", "databases")})
-    keys = {key: cluster.secret("s3-credentials", key, "storage") for key in _platform_secret("anmodel-s3")[:2]}
-    cluster.put_secret("anmodel-s3", keys, SECRETS["anmodel-s3"].annotations)
+    cluster.put_secret("anmodel-s3", storage.credentials(cluster), SECRETS["anmodel-s3"].annotations)
     for name in ("anmodel-clickhouse", *(f"anmodel-pg-{owner}" for owner in OWNERS), "anmodel-dags-login"):
         _make_secret(cluster, name)
     _make_secret(cluster, "anmodel-mlflow", ("sslmode=require", "sslmode=disable"))  # that Postgres has no certificate
     _make_secret(cluster, "anmodel-airflow")
-
-
-def _platform_secret(name: str) -> list[str]:
-    """The keys of one of platform.toml's Secrets."""
-    return list(SECRETS[name].data)
 
 
 def _make_secret(cluster: Cluster, name: str, change: tuple[str, str] = ("", "")) -> None:
@@ -197,11 +191,7 @@ def forget_batch(cluster: Cluster) -> None:
 
 def make_buckets(cluster: Cluster) -> None:
     """Our buckets in the cluster's S3, empty."""
-    key, secret = (cluster.secret("anmodel-s3", name) for name in _platform_secret("anmodel-s3")[:2])
-    with cluster.forwarded("service/s3", 8333, namespace="storage") as port:
-        s3 = s3fs.S3FileSystem(
-            key=key, secret=secret, endpoint_url=f"http://127.0.0.1:{port}", skip_instance_cache=True
-        )
+    with storage.opened(cluster) as s3:
         there = {str(name) for name in s3.ls("")}
         for bucket in BUCKETS:
             if bucket not in there:
