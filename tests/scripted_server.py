@@ -55,7 +55,7 @@ class ScriptedServer:
                 self.end_headers()
                 self.wfile.write(answer.body)
 
-            do_GET = do_POST = do_PATCH = do_DELETE = _handle  # noqa: N815 (the names that the base class calls)
+            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _handle  # noqa: N815 (the names that the base class calls)
 
             def log_message(self, *_: object) -> None:
                 """Quiet."""

@@ -9,7 +9,6 @@ import json
 import os
 import ssl
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
@@ -21,49 +20,17 @@ import urllib3.exceptions
 from kubernetes.client.exceptions import ApiException
 
 from anmodel.errors import ClusterError
+from anmodel.served_model import PART_OF, ServedModel
 
 FIELD_MANAGER = "anmodel-register"
-PART_OF = "anmodel"
-MODEL, VERSION = "anmodel.io/model", "anmodel.io/version"
-SNAPSHOT, FILES = "anmodel.io/snapshot-version", "anmodel.io/files"
-"""Annotations: which model of the registry, which version, of which snapshot version, and where its files are."""
-
+_LEASES = ("coordination.k8s.io", "v1", "leases")
 _PLURALS = {"InferenceService": "inferenceservices", "HTTPRoute": "httproutes"}
 _INFERENCE_SERVICES = ("serving.kserve.io", "v1beta1", "inferenceservices")
 _HTTP_ROUTES = ("gateway.networking.k8s.io", "v1", "httproutes")
 _POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _TIMEOUT = (5.0, 20.0)
 _NOT_FOUND = 404
-
-
-@dataclass(frozen=True)
-class ServedModel:
-    """An InferenceService of ours: what it serves, whether it can answer, why not, and where inside the cluster."""
-
-    name: str
-    model: str
-    version: str
-    ready: bool
-    reason: str
-    url: str
-    snapshot_version: str = ""
-
-    @classmethod
-    def of(cls, service: Mapping[str, Any]) -> "ServedModel":
-        """What an InferenceService says of itself."""
-        metadata, status = service["metadata"], service.get("status", {})
-        notes = metadata.get("annotations", {})
-        name = metadata["name"]
-        ready = _condition(status, "Ready").get("status") == "True"
-        return cls(
-            name=name,
-            model=notes.get(MODEL, name),
-            version=notes.get(VERSION, ""),
-            ready=ready,
-            reason="" if ready else _why_not(status),
-            url=status.get("address", {}).get("url") or f"http://{name}-predictor.{metadata['namespace']}.svc",
-            snapshot_version=notes.get(SNAPSHOT, ""),
-        )
+_CONFLICT = 409
 
 
 class Cluster:
@@ -148,11 +115,29 @@ class Cluster:
             force=True,
             _content_type="application/apply-patch+yaml",
         )
-        # the client has no answer to give where the object was not there before
-        applied = applied or self._ask(self._custom.get_namespaced_custom_object, *where)
-        if applied is None:
-            raise ClusterError(f"namespace {self.namespace} is not there. Create it, or set KUBERNETES_NAMESPACE.")
-        return applied
+        return self._there(applied, *where)
+
+    def lease(self, name: str) -> dict[str, Any] | None:
+        """A Lease."""
+        return self._ask(self._custom.get_namespaced_custom_object, *self._place(_LEASES), name)
+
+    def write_lease(self, name: str, spec: Mapping[str, Any], before: Mapping[str, Any] | None) -> bool:
+        """Put `spec` in the place of the Lease `before`, None when there was none; False when another was faster."""
+        where = self._place(_LEASES)
+        metadata = {"name": name, "labels": {"app.kubernetes.io/part-of": PART_OF}}
+        if before is not None:
+            metadata["resourceVersion"] = before["metadata"]["resourceVersion"]
+        lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": dict(spec)}
+        try:
+            if before is None:
+                written = self._ask(self._custom.create_namespaced_custom_object, *where, lease)
+            else:
+                written = self._ask(self._custom.replace_namespaced_custom_object, *where, name, lease)
+        except ClusterError as error:
+            if getattr(error.__cause__, "status", None) == _CONFLICT:
+                return False
+            raise
+        return bool(self._there(written, *where, name))
 
     def remove(self, name: str) -> None:
         """Delete an InferenceService, and with it what KServe made of it. Safe to repeat."""
@@ -190,6 +175,13 @@ class Cluster:
         address = str(found.get("status", {}).get("podIP", pod))
         return f"[{address}]" if ":" in address else address
 
+    def _there(self, answer: dict[str, Any] | None, *where: str) -> dict[str, Any]:
+        """What was written; the client has no answer to give where the object was not there before."""
+        written = answer or self._ask(self._custom.get_namespaced_custom_object, *where)
+        if written is None:
+            raise ClusterError(f"namespace {self.namespace} is not there. Create it, or set KUBERNETES_NAMESPACE.")
+        return written
+
     def _place(self, kind: tuple[str, str, str]) -> tuple[str, str, str, str]:
         group, version, plural = kind
         return group, version, self.namespace, plural
@@ -206,22 +198,6 @@ class Cluster:
             raise ClusterError(
                 f"the Kubernetes API does not answer: {type(error).__name__}: {error}. Try again when it does."
             ) from error
-
-
-def _condition(status: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
-    return next((each for each in status.get("conditions", []) if each["type"] == kind), {})
-
-
-def _why_not(status: Mapping[str, Any]) -> str:
-    """Why an InferenceService is not ready: the model's own failure, else the first condition that is not met."""
-    failure = status.get("modelStatus", {}).get("lastFailureInfo", {})
-    said = failure.get("message") or failure.get("reason")
-    if said:
-        return str(said)
-    for each in status.get("conditions", []):
-        if each.get("status") != "True" and (each.get("message") or each.get("reason")):
-            return f"{each['type']}: {each.get('message') or each.get('reason')}"
-    return "KServe has not said that it is ready yet"
 
 
 def _unknown_kind(error: ApiException) -> bool:

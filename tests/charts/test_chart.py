@@ -147,6 +147,7 @@ RIGHTS = {
         "pods": LOOK,
         "services": LOOK,
         "deployments.apps": LOOK,
+        "leases.coordination.k8s.io": {"get", "create", "update"},
     },
     "gateway": {"inferenceservices.serving.kserve.io": LOOK},
 }

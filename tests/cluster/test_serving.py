@@ -43,14 +43,7 @@ class Register:
     def kill_at(self, step: str) -> None:
         """Run it, and kill it (-9) as soon as it logs this step."""
         with self.start() as process:
-            assert process.stderr is not None
-            seen = []
-            for line in process.stderr:
-                seen.append(line)
-                if f'"event": "{step}"' in line:
-                    break
-            else:
-                raise AssertionError(f"it never came to {step!r}: {''.join(seen)}")
+            until_logged(process, step)
             os.kill(process.pid, signal.SIGKILL)
             process.communicate(timeout=30)
         assert process.returncode == -signal.SIGKILL
@@ -79,6 +72,17 @@ class Register:
             stderr=subprocess.PIPE,
             text=True,
         )
+
+
+def until_logged(process: subprocess.Popen[str], step: str) -> None:
+    """Return as soon as the process logs this step."""
+    assert process.stderr is not None
+    seen = []
+    for line in process.stderr:
+        seen.append(line)
+        if f'"event": "{step}"' in line:
+            return
+    raise AssertionError(f"it never came to {step!r}: {''.join(seen)}")
 
 
 @pytest.fixture(scope="module")
@@ -207,6 +211,22 @@ def test_a_rollback_brings_the_version_before_with_no_request_refused(
         assert "version 1 is champion. Rolled back" in register.run("--rollback")
         eventually(lambda: serves_alone(kubernetes, "1"), 60)
     assert models.in_use() == "1"
+    assert not steady.failures
+
+
+def test_a_run_that_begins_while_another_is_at_work_waits_for_its_end(
+    register: Register, models: Models, kubernetes: Kubernetes, requests: Callable[[], SteadyRequests]
+) -> None:
+    better = models.registry.newest()
+    assert better is not None
+    with requests() as steady, register.start("--version", better.version) as first:
+        until_logged(first, "turn taken")
+        with register.start("--rollback") as second:
+            until_logged(second, "another run is at work, waiting for it")
+            assert f"version {better.version} is champion. Chosen by hand" in first.communicate(timeout=400)[0]
+            assert "version 1 is champion. Rolled back" in second.communicate(timeout=400)[0]
+        eventually(lambda: serves_alone(kubernetes, "1"), 60)
+    assert steady.versions[better.version] > 0
     assert not steady.failures
 
 

@@ -12,10 +12,10 @@ from typing import Any
 import httpx
 import pandas as pd
 
-from anmodel.cluster import ServedModel
 from anmodel.errors import ClusterError
 from anmodel.register.objects import Files
 from anmodel.registry import ModelVersion
+from anmodel.served_model import ServedModel
 from anmodel.snapshots import contract, snapshot_version
 
 NAME, SERVICE = "context_aware", "context-aware"

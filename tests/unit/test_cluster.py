@@ -11,8 +11,9 @@ import httpx
 import pytest
 import yaml
 
-from anmodel.cluster import Cluster, ServedModel
+from anmodel.cluster import Cluster
 from anmodel.errors import ClusterError
+from anmodel.served_model import ServedModel
 from scripted_server import Answer, Request, ScriptedServer
 
 SERVICES = "/apis/serving.kserve.io/v1beta1/namespaces/shop/inferenceservices"
@@ -160,3 +161,24 @@ def test_outside_the_cluster_services_are_asked_through_the_api(connect: Connect
 def test_a_service_that_refuses_is_its_own_fault_and_not_the_apis(connect: Connect) -> None:
     with connect(answering({"error": "no"}, 503)) as (cluster, _), pytest.raises(httpx.HTTPStatusError):
         cluster.ask("services", "s", 80, "/x")
+
+
+def a_lease(version: str, holder: str = "first") -> dict[str, Any]:
+    return {"metadata": {"name": "turn", "resourceVersion": version}, "spec": {"holderIdentity": holder}}
+
+
+@pytest.mark.parametrize("before", [None, a_lease("7")], ids=["made", "replaced"])
+def test_a_lease_is_written_only_as_it_was_read(connect: Connect, before: dict[str, Any] | None) -> None:
+    with connect(answering(a_lease("8"))) as (cluster, server):
+        assert cluster.write_lease("turn", {"holderIdentity": "first"}, before)
+        sent = json.loads(server.requests[0].body)
+    assert sent["metadata"].get("resourceVersion") == (before["metadata"]["resourceVersion"] if before else None)
+    assert sent["spec"] == {"holderIdentity": "first"}
+    assert server.requests[0].path.split("?")[0].endswith("leases/turn" if before else "leases")
+
+
+def test_a_lease_that_another_wrote_first_is_not_ours_and_no_fault(connect: Connect) -> None:
+    with connect(answering({"message": "the object has been modified"}, 409)) as (cluster, _):
+        assert cluster.write_lease("turn", {}, a_lease("7")) is False
+    with connect(answering({"message": "forbidden"}, 403)) as (cluster, _), pytest.raises(ClusterError, match="forb"):
+        cluster.write_lease("turn", {}, a_lease("7"))

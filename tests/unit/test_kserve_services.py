@@ -8,11 +8,11 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from anmodel.cluster import ServedModel
 from anmodel.errors import ClusterError, NotReadyError, UnavailableError
 from anmodel.gateway.kserve_services import KServeServices
 from anmodel.gateway.problems import NotFound
 from anmodel.laptop.kafka import free_port
+from anmodel.served_model import ServedModel
 from anmodel.settings import GatewaySettings
 from eventually import eventually
 from scripted_server import Answer, Request, ScriptedServer

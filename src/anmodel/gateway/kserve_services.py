@@ -7,11 +7,12 @@ from contextlib import contextmanager
 import httpx
 import structlog
 
-from anmodel.cluster import Cluster, ServedModel
+from anmodel.cluster import Cluster
 from anmodel.errors import AnModelError, NotReadyError, UnavailableError
 from anmodel.gateway.answers import ServiceDetail
 from anmodel.gateway.predictor_client import PredictorClient
 from anmodel.gateway.services import detail_of, no_service
+from anmodel.served_model import ServedModel
 from anmodel.settings import GatewaySettings
 
 _UNKNOWN = "the InferenceServices have not been read yet"

@@ -45,17 +45,18 @@ def command(
         return
     lake = Lake(settings.parquet_out)
     serving = _serving(settings, registry, lake)
-    if rollback:
-        outcome = roll_back(registry, serving)
-    elif version is not None:
-        outcome = promote_version(registry, version)
-    else:
-        outcome = promote_newest(registry, lake, serving)
-    try:
-        if outcome.champion is not None:
-            serving.settle(outcome.champion)
-    finally:
-        _announce(settings, outcome)
+    with serving.alone():
+        if rollback:
+            outcome = roll_back(registry, serving)
+        elif version is not None:
+            outcome = promote_version(registry, version)
+        else:
+            outcome = promote_newest(registry, lake, serving)
+        try:
+            if outcome.champion is not None:
+                serving.settle(outcome.champion)
+        finally:
+            _announce(settings, outcome)
     typer.echo(_told(registry.name, outcome))
 
 

@@ -5,6 +5,7 @@ anywhere is finished, or undone, by the next one.
 """
 
 import time
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +19,7 @@ from anmodel.register.objects import Canary, Files
 from anmodel.register.predictors import Predictors
 from anmodel.register.probe import Probe, probe_of, slow
 from anmodel.register.serving import VersionRejected
+from anmodel.register.turn import Turn
 from anmodel.registry import ModelVersion, Registry
 from anmodel.settings import RegisterSettings
 
@@ -49,6 +51,11 @@ class KServe:
         self._poll, self._drain = poll_seconds, drain_seconds
         self._service = objects.service_name(settings.model_name)
         self._stable = objects.predictor_name(settings.model_name)
+        self._turn = Turn(cluster, f"{self._service}-register")
+
+    def alone(self) -> AbstractContextManager[None]:
+        """The model's Lease; see `Serving`. Whoever changes what serves must be within."""
+        return self._turn.held()
 
     def roll_out(self, version: ModelVersion, champion: ModelVersion | None) -> None:
         """Put `version` to the proof, then have it answer in the champion's place; see `Serving`."""
@@ -150,6 +157,7 @@ class KServe:
         """After a failure: the champion alone again, or nothing where there is none."""
         log.warning("version withdrawn", service=self._service, reason=str(cause))
         try:
+            self._turn.check()
             if before is None:
                 self._cluster.remove(self._service)
             else:
@@ -199,6 +207,7 @@ class KServe:
         """Apply an object; a controller that is started anew refuses everything for a moment."""
         until = time.monotonic() + min(_PATIENCE, self._settings.serving_timeout)
         while True:
+            self._turn.check()
             try:
                 return self._cluster.apply(wanted)
             except ClusterError as error:

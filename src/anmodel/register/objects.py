@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from anmodel.cluster import FILES, MODEL, PART_OF, SNAPSHOT, VERSION
+from anmodel.served_model import FILES, MODEL, PART_OF, SNAPSHOT, VERSION
 from anmodel.settings import RegisterSettings
 
 _AUTOSCALER = "serving.kserve.io/autoscalerClass"

@@ -1,5 +1,6 @@
 """Who serves the champion: `promotion` decides which version that is, and knows nothing of how it is served."""
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
 from anmodel.errors import AnModelError
@@ -13,6 +14,9 @@ class VersionRejected(AnModelError):
 class Serving(Protocol):
     """What serves follows the registry's alias `champion`: it is brought there, and never decides itself."""
 
+    def alone(self) -> AbstractContextManager[None]:
+        """Within it no other run changes what serves; begins when one at work has ended."""
+
     def roll_out(self, version: ModelVersion, champion: ModelVersion | None) -> None:
         """Make `version` ready to be champion: put it to the proof, then have it answer in the champion's place.
 
@@ -25,6 +29,10 @@ class Serving(Protocol):
 
 class ServedFromRegistry:
     """Predictors that watch the registry, as on a laptop: they follow the alias by themselves."""
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Nothing to wait for: a run changes no more than the alias."""
+        return nullcontext()
 
     def roll_out(self, version: ModelVersion, champion: ModelVersion | None) -> None:
         """Nothing to do: a predictor tries a champion before it takes it."""
