@@ -129,6 +129,22 @@ def untrue() -> ContextAwareModel:
     return good(Untrue)
 
 
+def souring(answers: int = 30) -> ContextAwareModel:
+    """Good wherever it is judged; where a predictor serves a folder, it answers rightly so many times and then not."""
+
+    class Souring(ContextAwareModel):
+        def predict(self, features: Any) -> Any:
+            import os
+
+            forecasts = ContextAwareModel.predict(self, features)
+            self.answered_ = getattr(self, "answered_", 0) + 1
+            if os.environ.get("MODEL_DIR") and self.answered_ > answers:
+                forecasts["purchase_proba"] = forecasts["purchase_proba"] * 0.9
+            return forecasts
+
+    return good(Souring)
+
+
 def _fit(kind: type[ContextAwareModel], trees: int) -> ContextAwareModel:
     model = kind(max_trees=trees, learning_rate=0.1, n_jobs=1, random_state=42)
     return model.fit(*feature_rows(1500, seed=1), validation=feature_rows(700, seed=2), contract=CONTRACT)

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import serving_bed
-from serving_bed import HOST, MODEL, NAMESPACE, SERVICE, Models, good, models_of, unloadable, untrue, weak
+from serving_bed import HOST, MODEL, NAMESPACE, SERVICE, Models, good, models_of, souring, unloadable, untrue, weak
 from steady_requests import SteadyRequests
 
 from anmodel.cluster import Cluster as Kubernetes
@@ -181,6 +181,24 @@ def test_a_broken_version_is_rejected_and_nobody_notices(
     assert models.in_use() == "1"
     assert not steady.failures
     assert set(steady.versions) == {"1"}
+
+
+def test_a_version_that_sours_with_its_share_is_taken_back_and_never_had_more(
+    register: Register, models: Models, kubernetes: Kubernetes, requests: Callable[[], SteadyRequests]
+) -> None:
+    broken = models.add(souring()).version
+    with requests() as steady:
+        told = register.run()
+        eventually(lambda: serves_alone(kubernetes, "1"), 60)
+        answered = steady.versions[broken]
+        known = steady.versions["1"]
+        eventually(lambda: steady.versions["1"] > known + 20, 60)
+
+    assert f"version 1 is champion. Version {broken} is rejected. With 30 % of the traffic it answered wrongly" in told
+    assert models.in_use() == "1"
+    assert not steady.failures
+    assert 0 < answered < steady.versions["1"]
+    assert steady.versions[broken] == answered
 
 
 def test_killed_anywhere_and_run_again_a_better_version_takes_over_with_no_request_refused(

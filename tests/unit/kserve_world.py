@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pandas as pd
 
-from anmodel.errors import ClusterError
+from anmodel.errors import ClusterError, NotReadyError
 from anmodel.register.objects import Files
 from anmodel.registry import ModelVersion
 from anmodel.served_model import ServedModel
@@ -72,6 +72,8 @@ class MemoryRegistry:
         self.aliases: dict[str, str] = {}
 
     def version(self, number: str) -> ModelVersion:
+        if number not in self.tags:
+            raise NotReadyError(f"Model {NAME} has no version {number}.")
         old = number == "1" and len(self.tags) > 1
         return ModelVersion(
             name=NAME,
@@ -115,7 +117,7 @@ class MemoryCluster:
     """KServe in one method: a Deployment for the champion and one a canary, made when an InferenceService is applied.
 
     `behaviour` of a version: `well`, `unready`, `refuses` (says why in /info), `crashes`, `untrue`, `slow`,
-    `homeless` (no node has room), `ends under load`.
+    `homeless` (no node has room), `starting` (its files are being fetched, for ever), `ends under load`.
     """
 
     namespace = "shop"
@@ -131,6 +133,8 @@ class MemoryCluster:
         self.away = False
         self.refusals = 0
         """So many times nothing is taken, as while KServe's webhook is started anew."""
+        self.lost_requests = 0
+        """So many forecasts asked of a canary get lost on their way."""
         self.shares: list[dict[str, int]] = []
 
     def services(self) -> list[ServedModel]:
@@ -173,16 +177,17 @@ class MemoryCluster:
             return None
         version = self.running[name]
         ready = int(self._is_ready(version))
+        old = int(self.serving.get(name, version) != version)
         files = Files(version, self._snapshot(version), f"s3://models/{version}")
         return {
             "metadata": {"generation": 1},
             "spec": {"replicas": 1, "template": {"metadata": {"annotations": files.annotations}}},
             "status": {
                 "observedGeneration": 1,
-                "replicas": 1,
+                "replicas": 1 + old,
                 "updatedReplicas": 1,
-                "readyReplicas": ready,
-                "availableReplicas": ready,
+                "readyReplicas": ready + old,
+                "availableReplicas": ready + old,
             },
         }
 
@@ -199,7 +204,7 @@ class MemoryCluster:
             "name": "kserve-container",
             "ready": self._is_ready(version),
             "restartCount": ended,
-            "state": {"running": {}},
+            "state": {"waiting": {"reason": "PodInitializing"}} if behaves == "starting" else {"running": {}},
             "lastState": {"terminated": {"reason": "OOMKilled", "exitCode": 137}} if ended else {},
         }
         lost = {"type": "PodScheduled", "status": "False", "message": "0/1 nodes are available: 1 Insufficient cpu"}
@@ -225,6 +230,9 @@ class MemoryCluster:
                 "status": "error" if refused else "loaded",
                 "error": "only in the model: x" if refused else None,
             }
+        if self.lost_requests and name != STABLE:
+            self.lost_requests -= 1
+            raise httpx.ReadTimeout("nothing came")
         forecasts = Forecasts("99" if behaves == "untrue" else version).predict(pd.DataFrame(body["instances"]))
         rows = forecasts.astype(object).where(forecasts.notna(), None).to_dict("records")
         return {"model_version": version, "predictions": rows}

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from anmodel.errors import ClusterError, NotReadyError
+from anmodel.errors import ClusterError, ContractError, NotReadyError
 from anmodel.lake import Lake
 from anmodel.register.kserve import KServe
 from anmodel.register.promotion import Outcome, promote_newest, promote_version, roll_back
@@ -195,12 +195,100 @@ def test_a_webhook_that_is_started_anew_is_waited_for(lake: Lake) -> None:
 
 
 def test_a_champion_that_does_not_come_up_rejects_no_newer_version(lake: Lake) -> None:
+    world = World(lake, versions=3)
+    champion, newest = world.registry.version("2"), world.registry.version("3")
+    world.cluster.behaviour["2"] = "unready"
+
+    with pytest.raises(ClusterError, match="version 2 is champion, but does not come up"):
+        world.serving.roll_out(newest, champion)
+    assert "canary" not in world.cluster.objects["InferenceService"]["spec"]
+
+
+def test_where_nothing_served_a_version_of_other_snapshots_gets_no_share_and_then_everything(lake: Lake) -> None:
     world = World(lake)
     world.registry.set_champion(world.registry.version("1"))
-    world.cluster.behaviour["1"] = "unready"
+    world.cluster.behaviour["1"] = "refuses"
+
+    assert world.register().changed
+    assert world.serves_alone("2")
+    assert world.cluster.shares == [{STABLE: 100}]
+
+
+def test_a_version_of_other_snapshots_takes_over_from_a_champion_that_the_new_images_refuse(lake: Lake) -> None:
+    world = World(lake).first()
+    world.cluster.behaviour["1"] = "refuses"  # new pods of it: those of the image before still answer
+
+    assert world.register().changed
+    assert world.serves_alone("2")
+
+
+def test_when_it_does_not_serve_either_it_is_rejected_and_the_pods_of_before_go_on(lake: Lake) -> None:
+    world = World(lake).first()
+    world.cluster.behaviour |= {"1": "refuses", "2": "untrue"}
 
     with pytest.raises(ClusterError, match="version 1 is champion, but does not come up"):
         world.register()
+    assert world.registry.tags["2"]["decision"] == "rejected"
+    assert world.cluster.serving == {STABLE: "1"}
+
+
+@pytest.mark.parametrize("decision", ["champion", "rolled back"])
+def test_a_champion_whose_alias_was_lost_is_not_pushed_out_by_a_first_version(lake: Lake, decision: str) -> None:
+    world = World(lake).first()
+    world.registry.tags["1"]["decision"] = decision
+    world.registry.aliases.clear()
+    changes = world.steps.done
+
+    with pytest.raises(ContractError, match=r"serves version 1. `anmodel register --version 1` gives it"):
+        world.register()
+    assert world.steps.done == changes
+    assert world.register("1").changed
+    assert world.serves_alone("1")
+
+
+def test_what_a_first_run_left_half_made_is_replaced_by_a_newer_version(lake: Lake) -> None:
+    world = World(lake, versions=1)
+    world.steps.kill_at = 1
+    with pytest.raises(KilledError):
+        world.register()
+    world.steps.kill_at = None
+    world.registry.tags["2"] = {}
+
+    assert world.register().changed
+    assert world.serves_alone("2")
+
+
+def test_a_predictor_that_never_started_rejects_nobody(lake: Lake) -> None:
+    world = World(lake).first()
+    world.cluster.behaviour["2"] = "starting"
+
+    with pytest.raises(ClusterError, match="a predictor never started: PodInitializing"):
+        world.register()
+    assert world.serves_alone("1")
+    assert "decision" not in world.registry.tags["2"]
+
+
+@pytest.mark.parametrize(("faults", "rejected"), [(2, False), (10**6, True)])
+def test_a_request_that_fails_on_its_way_is_sent_again_before_anybody_is_blamed(
+    lake: Lake, faults: int, rejected: bool
+) -> None:
+    world = World(lake).first()
+    world.cluster.lost_requests = faults
+    outcome = world.register()
+
+    assert (outcome.rejected is not None) is rejected
+    world.cluster.lost_requests = 0
+    assert world.serves_alone("1" if rejected else "2")
+
+
+def test_a_run_that_lost_its_turn_moves_no_alias(lake: Lake) -> None:
+    world = World(lake).first()
+    serving = world.serving
+    world.steps.after = lambda: serving._turn.__dict__.update(_taken_by="another")
+
+    with pytest.raises(ClusterError, match="held no more"):
+        promote_newest(world.registry, world.lake, serving)
+    assert world.registry.aliases["champion"] == "1"
     assert "decision" not in world.registry.tags["2"]
 
 
@@ -210,10 +298,17 @@ def test_a_rollback_moves_the_alias_and_what_serves_follows(lake: Lake) -> None:
 
     assert world.register("rollback").changed
     assert world.serves_alone("1")
-    with pytest.raises(NotReadyError, match="no earlier champion"):
-        world.register("rollback")
+    again = world.register("rollback")
+    assert (again.changed, again.reason) == (False, "It was rolled back from version 2 already.")
     assert "was rolled back" in world.register().reason
     assert world.serves_alone("1")
+
+
+def test_a_first_version_cannot_be_rolled_back(lake: Lake) -> None:
+    world = World(lake, versions=1)
+    world.register()
+    with pytest.raises(NotReadyError, match="no earlier champion"):
+        world.register("rollback")
 
 
 def test_a_champion_that_does_not_come_up_leaves_the_one_before_serving(lake: Lake) -> None:
@@ -243,7 +338,7 @@ def test_killed_before_any_change_and_run_again_the_end_is_the_same(lake: Lake, 
             break
         assert STABLE in world.cluster.serving
         world.steps.kill_at = None
-        world.register("" if way == "rollback" and world.registry.aliases["champion"] == "1" else way)
+        world.register(way)
         assert world.serves_alone("1" if way == "rollback" else "2"), f"killed before change {kills - 1}"
     assert kills >= 6
 

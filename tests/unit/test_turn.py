@@ -89,6 +89,7 @@ def test_of_many_runs_at_once_each_is_alone() -> None:
     def run(number: int) -> None:
         with a_turn(leases).held():
             within.append(number)
+            threading.Event().wait(0.02)  # long enough for another to come, if it could
             most.append(len(within))
             within.remove(number)
 

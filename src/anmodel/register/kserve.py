@@ -5,6 +5,7 @@ anywhere is finished, or undone, by the next one.
 """
 
 import time
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
@@ -12,15 +13,16 @@ from typing import Any
 import structlog
 
 from anmodel.cluster import Cluster
-from anmodel.errors import ClusterError
+from anmodel.errors import ClusterError, ContractError, NotReadyError
 from anmodel.lake import Lake
 from anmodel.register import objects
 from anmodel.register.objects import Canary, Files
 from anmodel.register.predictors import Predictors
 from anmodel.register.probe import Probe, probe_of, slow
-from anmodel.register.serving import VersionRejected
+from anmodel.register.serving import DECISION, WAS_CHAMPION, VersionRejected
 from anmodel.register.turn import Turn
 from anmodel.registry import ModelVersion, Registry
+from anmodel.served_model import VERSION
 from anmodel.settings import RegisterSettings
 
 _FEW = 20
@@ -62,6 +64,8 @@ class KServe:
         files = self._files(version)
         before = None if champion is None else self._files(champion)
         stands = self._cluster.service(self._service)
+        if before is None and stands is not None:
+            self._refuse_to_replace(stands["metadata"])
         probe = probe_of(self._registry, self._lake, version)
         try:
             if before is None:
@@ -70,11 +74,12 @@ class KServe:
                 self._end_share()  # a run was cut short after all proofs, and before the alias moved
                 self._take_over(files, None, probe)
             else:
-                self._settle(before)
+                self._settle(before, wait=files.suits(before))
                 self._prove(files, before, probe)
         except (VersionRejected, ClusterError) as error:
-            self._withdraw(before, error)
+            self._withdraw(files, before, error)
             raise
+        self._turn.check()  # the alias moves next, and only in this run's turn
 
     def settle(self, champion: ModelVersion) -> bool:
         """Make the InferenceService and the route be the champion's alone; see `Serving`.
@@ -82,6 +87,20 @@ class KServe:
         ClusterError when the champion does not come up; what served before does so still.
         """
         return self._settle(self._files(champion))
+
+    def _refuse_to_replace(self, metadata: Mapping[str, Any]) -> None:
+        """ContractError when what serves was champion: MLflow lost its alias, and no first version may push it out."""
+        serves = str(metadata.get("annotations", {}).get(VERSION, ""))
+        try:
+            never = serves and self._registry.version(serves).tags.get(DECISION, "") not in WAS_CHAMPION
+        except NotReadyError:
+            never = False
+        if not never:
+            raise ContractError(
+                f"{self._settings.model_name} has no champion in MLflow, but {self._service} serves version "
+                f"{serves or '(unknown)'}. `anmodel register --version {serves or 'N'}` gives it its alias back; if it "
+                f"shall go, delete the InferenceService {self._service} first."
+            )
 
     def _first(self, files: Files, probe: Probe) -> None:
         self._apply(files)
@@ -91,14 +110,14 @@ class KServe:
     def _prove(self, files: Files, before: Files, probe: Probe) -> None:
         """The canary's way: dark, with a share, in the champion's place."""
         running = self._predictors.running(self._stable)
-        share = self._settings.canary_percent if self._settings.serving_gateway else 0
+        share = self._settings.canary_percent if self._settings.serving_gateway and running else 0
         dark = Canary(files, 0, objects.canary_replicas(running, share))
         self._apply(before, dark)
         name = objects.predictor_name(self._settings.model_name, files.version)
         log.info("canary made, without traffic", version=files.version, service=name)
         self._predictors.until_ready(name, files)
         self._predictors.check(probe, name)
-        if before.snapshot_version == files.snapshot_version:
+        if files.suits(before):
             late = slow(
                 probe.seconds(self._predictors.asker(name)), probe.seconds(self._predictors.asker(self._stable))
             )
@@ -135,11 +154,21 @@ class KServe:
         self._predictors.check(probe, self._stable)
         log.info("version answers in the champion's place", version=files.version)
 
-    def _settle(self, files: Files) -> bool:
+    def _settle(self, files: Files, *, wait: bool = True) -> bool:
+        """`wait` False: the pods need not come up. Of an image that reads other snapshots, the champion's never do."""
         changed = self._end_share()
         stands = self._cluster.service(self._service)
         applied = self._apply(files)
         changed |= stands is None or stands["metadata"]["generation"] != applied["metadata"]["generation"]
+        if wait:
+            self._until_up(files)
+        if self._settings.serving_gateway and (wait or self._predictors.running(self._stable)):
+            self._route(None)
+        if changed:
+            log.info("InferenceService serves the champion alone", name=self._service, version=files.version)
+        return changed
+
+    def _until_up(self, files: Files) -> None:
         try:
             self._predictors.until_ready(self._stable, files)
         except VersionRejected as error:
@@ -147,13 +176,8 @@ class KServe:
                 f"{self._settings.model_name} version {files.version} is champion, but does not come up: {error} What "
                 "served before still does. `anmodel register` tries again; `--rollback` or `--version N` takes another."
             ) from error
-        if self._settings.serving_gateway:
-            self._route(None)
-        if changed:
-            log.info("InferenceService serves the champion alone", name=self._service, version=files.version)
-        return changed
 
-    def _withdraw(self, before: Files | None, cause: Exception) -> None:
+    def _withdraw(self, files: Files, before: Files | None, cause: Exception) -> None:
         """After a failure: the champion alone again, or nothing where there is none."""
         log.warning("version withdrawn", service=self._service, reason=str(cause))
         try:
@@ -161,7 +185,7 @@ class KServe:
             if before is None:
                 self._cluster.remove(self._service)
             else:
-                self._settle(before)
+                self._settle(before, wait=files.suits(before))
         except ClusterError as error:
             raise ClusterError(
                 f"{cause} And the champion could not be brought back whole: {error} `anmodel register` does so when "

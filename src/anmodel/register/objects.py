@@ -31,6 +31,10 @@ class Files:
         """Whether the object with this metadata was made of these files."""
         return bool(self.annotations.items() <= metadata.get("annotations", {}).items())
 
+    def suits(self, other: "Files") -> bool:
+        """Whether both versions read the same snapshots, so that one image can serve both."""
+        return self.snapshot_version == other.snapshot_version
+
 
 @dataclass(frozen=True)
 class Canary:

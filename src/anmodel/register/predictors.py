@@ -17,6 +17,8 @@ from anmodel.settings import RegisterSettings
 _POD_PORT, _SERVICE_PORT = 8080, 80
 _ENDPOINTS_SECONDS = 60.0
 """How long a Service may take to lead to pods that are ready."""
+_TRIES = 3
+_PASSING = (502, 503, 504)
 
 
 class Predictors:
@@ -60,8 +62,19 @@ class Predictors:
             raise VersionRejected(f"It does not answer as it must: {fault}.")
 
     def asker(self, name: str) -> Ask:
-        """Asks the Service for forecasts."""
-        return lambda body: self._cluster.ask("services", name, _SERVICE_PORT, self._path(":predict"), body)
+        """Asks the Service for forecasts; once or twice more where something on the way fails for a moment."""
+
+        def ask(body: dict[str, Any]) -> Any:
+            for left in reversed(range(_TRIES)):
+                try:
+                    return self._cluster.ask("services", name, _SERVICE_PORT, self._path(":predict"), body)
+                except httpx.HTTPError as error:
+                    if not left or not _may_pass(error):
+                        raise
+                    time.sleep(self._poll)
+            raise AssertionError("unreachable: the last try returns or raises")
+
+        return ask
 
     def _give_up(self, name: str, pods: list[Mapping[str, Any]]) -> None:
         seconds = f"within SERVING_TIMEOUT={self._settings.serving_timeout:g} s"
@@ -105,3 +118,8 @@ class Predictors:
         conditions = [each for place in places for each in (place or {}).get("status", {}).get("conditions", [])]
         said = [f"{each['type']}: {each['message']}" for each in conditions if each.get("message")]
         return "; ".join(said) or "KServe says nothing; does its controller run?"
+
+
+def _may_pass(error: httpx.HTTPError) -> bool:
+    """Whether an error may be of the way and not of the predictor's own."""
+    return not isinstance(error, httpx.HTTPStatusError) or error.response.status_code in _PASSING

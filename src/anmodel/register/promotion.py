@@ -5,21 +5,29 @@ to it (`Serving.settle`) after every run, which finishes what an earlier run lef
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 
 from anmodel.errors import ContractError, NotReadyError, RegistryError
 from anmodel.lake import Lake
 from anmodel.register.comparison import Verdict, compare, compare_logged
-from anmodel.register.serving import ServedFromRegistry, Serving, VersionRejected
+from anmodel.register.serving import (
+    CHALLENGER,
+    CHAMPION,
+    DECISION,
+    REJECTED,
+    ROLLED_BACK,
+    ServedFromRegistry,
+    Serving,
+    VersionRejected,
+)
 from anmodel.registry import ModelVersion, Registry
 from anmodel.snapshots import snapshot_version
 from anmodel.snapshots.samples import read_manifest, read_sample
 
 log = structlog.get_logger()
 
-DECISION = "decision"
-CHALLENGER, ROLLED_BACK, REJECTED = "challenger", "rolled back", "rejected"
 _BACK_TO = "rolled_back_to"
 
 
@@ -74,7 +82,7 @@ def promote_version(registry: Registry, number: str) -> Outcome:
         return Outcome(champion, None, False, f"Version {number} is in use already.")
     registry.load(version)
     reason = "Chosen by hand."
-    registry.note(version, **{DECISION: "champion", "reason": reason})  # first: no mark of old may outlive this choice
+    registry.note(version, **{DECISION: CHAMPION, "reason": reason})  # first: no mark of old may outlive this choice
     registry.set_champion(version, reason=reason)
     return Outcome(version, champion, True, reason)
 
@@ -82,14 +90,14 @@ def promote_version(registry: Registry, number: str) -> Outcome:
 def roll_back(registry: Registry, serving: Serving | None = None) -> Outcome:
     """Put the version in use that the champion replaced. A version left this way is not promoted by itself again.
 
-    Repeated, it does not go forward again: it finishes what a rollback cut short had begun, and is a NotReadyError when
-    there is nothing earlier to go back to.
+    Repeated, it does not go forward again: it finishes what a rollback cut short had begun, and says so when all is
+    done already. NotReadyError when there is nothing earlier to go back to.
     """
     champion = registry.champion()
     former = None if champion is None else _before(registry, champion)
     if champion is None or former is None:
-        if champion is not None and serving is not None and serving.settle(champion):
-            return Outcome(champion, None, False, "It was so already; what serves follows now.")
+        if champion is not None and (left := _left_for(registry, champion)):
+            return Outcome(champion, None, False, f"It was rolled back from version {left} already.")
         raise NotReadyError(
             f"Model {registry.name} has no earlier champion to go back to. "
             "`anmodel register --version N` puts one in use."
@@ -100,6 +108,14 @@ def roll_back(registry: Registry, serving: Serving | None = None) -> Outcome:
     registry.note(champion, **{DECISION: ROLLED_BACK, _BACK_TO: former.version, "reason": said})
     registry.set_champion(former, reason=reason)
     return Outcome(former, champion, True, reason)
+
+
+def _left_for(registry: Registry, champion: ModelVersion) -> str:
+    """The version that the last rollback left for this one; empty when the champion came otherwise."""
+    former = registry.former_champion()
+    if former is None or former.tags.get(DECISION) != ROLLED_BACK or former.tags.get(_BACK_TO) != champion.version:
+        return ""
+    return former.version
 
 
 def _before(registry: Registry, champion: ModelVersion) -> ModelVersion | None:
@@ -132,12 +148,23 @@ def _judge(registry: Registry, lake: Lake, newest: ModelVersion, champion: Model
     test = read_sample(lake, manifest, "test")
     log.info("challenger compared", challenger=newest.version, champion=champion.version, rows=len(test.bought))
     in_use = registry.load(champion).model
-    try:
-        challenger = registry.load(newest).model
-    except RegistryError as error:
-        # the champion's files, from the same place, could be loaded: the fault is this version's own
-        raise VersionRejected(str(error)) from error
+    challenger = _challenger(registry, newest, champion)
     return compare(challenger, in_use, test)
+
+
+def _challenger(registry: Registry, newest: ModelVersion, champion: ModelVersion) -> Any:
+    """The model of the newest version; VersionRejected when it is its own fault that it cannot be loaded.
+
+    That is so when the champion's files, from the same place, can be loaded before and after.
+    """
+    try:
+        return registry.load(newest).model
+    except RegistryError:
+        registry.load(champion)
+    try:
+        return registry.load(newest).model
+    except RegistryError as error:
+        raise VersionRejected(str(error)) from error
 
 
 def _first(newest: ModelVersion) -> str:

@@ -60,21 +60,45 @@ def runs_unready(pod: Mapping[str, Any]) -> bool:
 
 def hindrance(pods: Iterable[Mapping[str, Any]]) -> str:
     """What the cluster lacks to start these pods, none of it the version's fault; empty when nothing is known."""
-    for pod in pods:
-        for each in pod.get("status", {}).get("conditions", []):
-            if each["type"] == "PodScheduled" and each["status"] == "False":
-                return f"a pod finds no node: {each.get('message', each.get('reason', ''))}"
-        status = pod.get("status", {})
-        for container in status.get("initContainerStatuses", []):
-            state = container.get("state", {})
-            ended = state.get("terminated") or container.get("lastState", {}).get("terminated") or {}
-            if ended.get("exitCode"):
-                said = str(ended.get("message", "")).strip().splitlines()
-                return f"the model's files do not get into the pod: {said[-1] if said else ended.get('reason', '')}"
-        for container in status.get("containerStatuses", []) + status.get("initContainerStatuses", []):
-            waiting = container.get("state", {}).get("waiting", {})
-            if waiting.get("reason") in _NOBODYS_FAULT:
-                return f"{waiting['reason']}: {waiting.get('message', '')}"
+    return next(filter(None, map(_hindrance, pods)), "")
+
+
+def _hindrance(pod: Mapping[str, Any]) -> str:
+    status = pod.get("status", {})
+    return _no_node(status) or _no_files(status) or _no_image(status) or _no_start(status)
+
+
+def _no_node(status: Mapping[str, Any]) -> str:
+    for each in status.get("conditions", []):
+        if each["type"] == "PodScheduled" and each["status"] == "False":
+            return f"a pod finds no node: {each.get('message', each.get('reason', ''))}"
+    return ""
+
+
+def _no_files(status: Mapping[str, Any]) -> str:
+    for container in status.get("initContainerStatuses", []):
+        state = container.get("state", {})
+        ended = state.get("terminated") or container.get("lastState", {}).get("terminated") or {}
+        if ended.get("exitCode"):
+            said = str(ended.get("message", "")).strip().splitlines()
+            return f"the model's files do not get into the pod: {said[-1] if said else ended.get('reason', '')}"
+    return ""
+
+
+def _no_image(status: Mapping[str, Any]) -> str:
+    for container in status.get("containerStatuses", []) + status.get("initContainerStatuses", []):
+        waiting = container.get("state", {}).get("waiting", {})
+        if waiting.get("reason") in _NOBODYS_FAULT:
+            return f"{waiting['reason']}: {waiting.get('message', '')}"
+    return ""
+
+
+def _no_start(status: Mapping[str, Any]) -> str:
+    """A predictor that never ran waits for its image, its volumes, or for its files to be fetched."""
+    for container in status.get("containerStatuses", []):
+        waiting = container.get("state", {}).get("waiting")
+        if container["name"] == CONTAINER and waiting and not container.get("lastState", {}).get("terminated"):
+            return f"a predictor never started: {waiting.get('reason', '')} {waiting.get('message', '')}".strip()
     return ""
 
 

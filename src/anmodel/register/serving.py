@@ -6,6 +6,11 @@ from typing import Protocol
 from anmodel.errors import AnModelError
 from anmodel.registry import ModelVersion
 
+DECISION = "decision"
+"""The tag of a version that says what was decided about it."""
+CHAMPION, CHALLENGER, ROLLED_BACK, REJECTED = "champion", "challenger", "rolled back", "rejected"
+WAS_CHAMPION = (CHAMPION, ROLLED_BACK)
+
 
 class VersionRejected(AnModelError):
     """A version was put to the proof and did not serve as it must; the message says in what. It is not tried again."""
