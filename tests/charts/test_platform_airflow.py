@@ -133,8 +133,11 @@ def opened(policy: Object) -> set[int]:
 
 @pytest.mark.parametrize("in_overlay", ["kind", "production", "test"])
 def test_airflows_pods_reach_what_their_connections_name_and_the_api_server(in_overlay: str) -> None:
-    made = filled(PLATFORM.secrets["anmodel-airflow"].data, lambda name, key: "other")
-    s3 = json.loads(made["s3-connection"])["extra"]["endpoint_url"]
+    made, logs = (
+        filled(PLATFORM.secrets[name].data, lambda name, key: "other")
+        for name in ("anmodel-airflow", "anmodel-s3-logs")
+    )
+    s3 = json.loads(logs["connection"])["extra"]["endpoint_url"]
     kafka = json.loads(made["kafka-connection"])["extra"]["bootstrap.servers"]
     ports = {int(address.rpartition(":")[2].partition("/")[0]) for address in (s3, kafka, made["connection"])}
     policy = named("NetworkPolicy", "airflow", in_overlay=in_overlay)
@@ -160,7 +163,7 @@ def test_postgres_lets_airflow_in_and_mlflow_does_not_since_its_dags_ask_it_noth
 def test_kserve_reads_models_where_mlflow_writes_them() -> None:
     (container,) = named("Deployment", "mlflow", in_overlay="kind")["spec"]["template"]["spec"]["containers"]
     env = {it["name"]: it.get("value", "") for it in container["env"]}
-    annotations = PLATFORM.secrets["anmodel-s3"].annotations
+    annotations = PLATFORM.secrets["anmodel-s3-models"].annotations
     host = annotations["serving.kserve.io/s3-endpoint"]
     assert env["MLFLOW_S3_ENDPOINT_URL"].removeprefix("http://") == host.replace(".anmodel.svc", "")
     told = values("kserve", "kind")["kserve"]["storage"]["s3"]
