@@ -53,8 +53,10 @@ def test_nothing_is_exported_before_the_first_forecast_so_that_nobody_is_alarmed
     assert watched.shown() is None
 
 
-@pytest.mark.parametrize("failure", [WarehouseError("away"), RuntimeError("of any kind")])
-def test_forecasts_go_on_ageing_while_clickhouse_cannot_be_asked(watched: Watched, failure: Exception) -> None:
+@pytest.mark.parametrize(
+    "failure", [WarehouseError("away"), NotReadyError("all are gone"), RuntimeError("of any kind")]
+)
+def test_forecasts_go_on_ageing_while_clickhouse_does_not_name_newer_ones(watched: Watched, failure: Exception) -> None:
     watched.age.look()
     watched.store.failure = failure
     watched.age.look()

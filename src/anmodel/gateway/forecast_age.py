@@ -22,8 +22,8 @@ class ForecastAge(Collector):
     """Looks for the newest finished run every minute, on a thread of its own, and exports the instant it is as of.
 
     The instant of the snapshot and not of the scoring: a new model scores the last snapshot again, and makes it no
-    newer. An instant and not an age: it goes on ageing while ClickHouse does not answer. Absent while there are no
-    forecasts, and before they were seen for the first time.
+    newer. An instant and not an age: it goes on ageing while ClickHouse does not answer. Absent until forecasts were seen
+    for the first time.
     """
 
     def __init__(self, newest_run: Callable[[], Run], registry: CollectorRegistry) -> None:
@@ -55,7 +55,7 @@ class ForecastAge(Collector):
         try:
             self._run, self._failing = self._newest_run(), False
         except NotReadyError:
-            self._run, self._failing = None, False
+            self._failing = False
         except Exception as error:  # a thread that ended would let the forecasts grow old for good
             if not self._failing:
                 log.warning("age of the forecasts not known", error=str(error), kind=type(error).__name__)
