@@ -22,8 +22,8 @@ class ForecastAge(Collector):
     """Looks for the newest finished run every minute, on a thread of its own, and exports the instant it is as of.
 
     The instant of the snapshot and not of the scoring: a new model scores the last snapshot again, and makes it no
-    newer. An instant and not an age: it goes on ageing while ClickHouse does not answer. Absent until forecasts were seen
-    for the first time.
+    newer. An instant and not an age: it goes on ageing while ClickHouse does not answer. Absent until forecasts
+    were seen for the first time.
     """
 
     def __init__(self, newest_run: Callable[[], Run], registry: CollectorRegistry) -> None:
