@@ -14,6 +14,7 @@ class Request:
     path: str
     headers: dict[str, str]
     body: bytes
+    method: str = "GET"
 
 
 @dataclass
@@ -40,7 +41,8 @@ class ScriptedServer:
 
             def _handle(self) -> None:
                 body = self.rfile.read(int(self.headers.get("content-length") or 0))
-                request = Request(self.path, {k.lower(): v for k, v in self.headers.items()}, body)
+                headers = {k.lower(): v for k, v in self.headers.items()}
+                request = Request(self.path, headers, body, self.command)
                 with outer._lock:
                     outer.requests.append(request)
                     number = len(outer.requests) - 1

@@ -20,6 +20,7 @@ from schemathesis import checks
 from anmodel.forecasts import FORECASTS_SCHEMA, OUTPUTS, segment
 from anmodel.gateway.answers import ModelInfo, UserDetail, UserPage
 from anmodel.gateway.app import openapi_document
+from anmodel.gateway.forecast_age import METRIC
 from anmodel.laptop.guardian import Guardian
 from anmodel.laptop.kafka import free_port
 from anmodel.settings import MigrateSettings
@@ -348,6 +349,23 @@ def test_only_the_newest_finished_run_is_shown(empty_shop: Shop) -> None:
     page = shop.page()
     assert (ids(page), page["total"], page["model_version"]) == (["anna"], 1, "2")
     assert shop.get("/segments").json()["regions"] == ["UA-30"]
+
+
+def test_prometheus_is_told_what_instant_the_newest_forecasts_are_as_of(empty_shop: Shop) -> None:
+    shop = empty_shop
+    assert METRIC not in shop.get("/metrics").text
+    shop.warehouse.migrate()
+    for days in (1, 0):  # the newest is not the one that was finished last
+        shop.finish(forecasts(["anna"], snapshot_time=SNAPSHOT - timedelta(days=days)))
+    shop.finish(forecasts(["anna"], snapshot_time=SNAPSHOT - timedelta(days=7), scored_at=SCORED + timedelta(days=1)))
+    shop.stage.stop()
+    shop.stage.start()  # its first look
+    eventually(lambda: told(shop) == [SNAPSHOT.timestamp()])
+
+
+def told(shop: Shop) -> list[float]:
+    lines = shop.get("/metrics").text.splitlines()
+    return [float(line.split()[1]) for line in lines if line.startswith(f"{METRIC} ")]
 
 
 def test_clickhouse_may_die_and_come_back_while_the_gateway_runs(shop: Shop, clickhouse: ClickHouseProcess) -> None:

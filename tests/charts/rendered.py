@@ -76,7 +76,7 @@ COMBINATIONS: dict[str, tuple[str, Object]] = {
         "",
         {
             "lake": {"url": "s3://shop-lake/anmodel"},
-            "s3": {"endpoint": "", "region": "eu-central-1", "existingSecret": ""},
+            "s3": {"endpoint": "", "region": "eu-central-1", "existingSecret": "", "modelsSecret": ""},
             "pods": {"serviceAccountAnnotations": {"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/shop"}},
             "networkPolicy": {"s3": {"podLabels": None, "cidrs": ["203.0.113.64/26"]}},
         },
@@ -99,7 +99,7 @@ COMBINATIONS: dict[str, tuple[str, Object]] = {
             },
             "score": {
                 "extraEnv": [
-                    {"name": "AWS_ACCESS_KEY_ID", "valueFrom": {"secretKeyRef": {"name": "anmodel-s3", "key": "score"}}}
+                    {"name": "AWS_ACCESS_KEY_ID", "valueFrom": {"secretKeyRef": {"name": "score-s3", "key": "score"}}}
                 ]
             },
             "fullnameOverride": "shop",

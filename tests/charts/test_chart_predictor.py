@@ -79,23 +79,27 @@ def test_register_is_told_the_names_of_the_runtime_the_account_and_the_namespace
     assert told["MLFLOW_ARTIFACTS_DESTINATION"].startswith("s3://")
 
 
-def test_the_account_lists_the_secret_of_the_s3_for_kserve_to_look_into(served: Rendered) -> None:
+def test_the_account_lists_the_secret_of_the_models_for_kserve_to_look_into(served: Rendered) -> None:
     (account,) = [
         made
         for made in served.kind("ServiceAccount")
         if made["metadata"]["labels"]["app.kubernetes.io/component"] == "predictor"
     ]
     by_identity = served.name == "Amazon's S3 by the pods' identity"
-    secret = "shop-s3" if served.name == "bring-your-own" else "anmodel-s3"
+    secret = "shop-s3-models" if served.name == "bring-your-own" else "anmodel-s3-models"
     assert account.get("secrets", []) == ([] if by_identity else [{"name": secret}])
-    for _, pod in served.pods():
-        refs = {
-            item["name"]: item["valueFrom"]["secretKeyRef"]["name"]
-            for item in pod["spec"]["containers"][0]["env"]
-            if "valueFrom" in item
-        }
-        assert set(refs.values()) <= {secret}
-        assert not (by_identity and refs)
+
+
+def test_no_pod_of_ours_has_the_keys_of_the_models_bucket(served: Rendered) -> None:
+    named = {
+        item["valueFrom"]["secretKeyRef"]["name"]
+        for _, pod in served.pods()
+        for item in pod["spec"]["containers"][0]["env"]
+        if "valueFrom" in item
+    }
+    lake = "shop-s3" if served.name == "bring-your-own" else "anmodel-s3-lake"
+    assert named <= {lake, "score-s3"}
+    assert bool(named) == (served.name not in ("Amazon's S3 by the pods' identity", "no steps"))
 
 
 def test_the_budget_of_the_predictors_pods_is_over_champion_and_canary_alike(helm_there: None) -> None:

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from rendered import Object, Rendered, render, stage_of
 from starlette.applications import Starlette
@@ -15,7 +15,9 @@ from starlette.applications import Starlette
 from anmodel.collector.metrics import CollectorMetrics
 from anmodel.consumer.metrics import EVENTS, PREDICTIONS, ConsumerMetrics
 from anmodel.gateway.edge import Observed
+from anmodel.gateway.forecast_age import ForecastAge
 from anmodel.gateway.prediction_log import PredictionLog
+from anmodel.gateway.selection import Run
 from anmodel.predictor.metrics import PredictorMetrics
 from anmodel.rate import Limiter
 from anmodel.settings import KafkaSettings, RateSettings
@@ -47,7 +49,7 @@ def exported() -> dict[str, set[str]]:
     PredictionLog(KafkaSettings.load(kafka_bootstrap="127.0.0.1:1"), "predictions", registry)
     for stream in (EVENTS, PREDICTIONS):
         ConsumerMetrics(stream, registry)
-    found = of_the_predictor()
+    found = of_the_predictor() | of_the_forecasts()
     for each in (CollectorMetrics().registry, registry):
         metrics: list[Any] = list(each._collector_to_names)
         for metric in metrics:
@@ -63,7 +65,18 @@ def of_the_predictor() -> dict[str, set[str]]:
     source: Any = SimpleNamespace(served=served, error=None)
     metrics = PredictorMetrics("context_aware", source)
     metrics.answered("v1", 200, 0.1)
-    families = text_string_to_metric_families(metrics.page().decode())
+    return on_page(metrics.page())
+
+
+def of_the_forecasts() -> dict[str, set[str]]:
+    """The age of the forecasts, where there are some."""
+    registry = CollectorRegistry()
+    ForecastAge(lambda: Run(1, 2, "2026-11-24", "context_aware", "1", 7), registry).look()
+    return on_page(generate_latest(registry))
+
+
+def on_page(page: bytes) -> dict[str, set[str]]:
+    families = text_string_to_metric_families(page.decode())
     return {sample.name: set(sample.labels) - ADDED for family in families for sample in family.samples}
 
 

@@ -3,9 +3,10 @@
 import base64
 import hashlib
 import json
+from typing import Any
 
 import pytest
-from platform_tree import OVERLAYS, PLATFORM, overlay
+from platform_tree import OVERLAYS, PLATFORM, overlay, values
 from runners import Notes
 
 from bringup.credentials import ensure_secret, filled
@@ -38,7 +39,7 @@ def test_a_missing_secret_is_made_and_its_values_are_on_no_command_line() -> Non
 
 def test_a_secrets_annotations_are_made_with_it() -> None:
     runner = Notes({GET: ""})
-    ensure_secret(runner, KUBECTL, PLATFORM.secrets["anmodel-s3"])
+    ensure_secret(runner, KUBECTL, PLATFORM.secrets["anmodel-s3-models"])
     annotations = json.loads(runner.given["kubectl create -f -"])["metadata"]["annotations"]
     assert annotations["serving.kserve.io/s3-endpoint"] == "anmodel-s3.anmodel.svc:8333", "KServe wants no scheme"
     assert annotations["serving.kserve.io/s3-usehttps"] == "0"
@@ -73,11 +74,45 @@ def test_a_digest_is_that_of_the_password_beside_it() -> None:
     assert made["password_sha256_hex"] == hashlib.sha256(made["password"].encode()).hexdigest()
 
 
+def s3_identities() -> dict[str, Any]:
+    """What SeaweedFS is told of each identity of the S3, by name."""
+    made = filled(PLATFORM.secrets["anmodel-s3-identities"].data, "{} {}".format)
+    told = json.loads(made["seaweedfs_s3_config"])["identities"]
+    by_name = {identity["name"]: identity for identity in told}
+    assert len(by_name) == len(told)
+    return by_name
+
+
 def test_seaweedfs_gets_the_keys_that_its_clients_get() -> None:
-    made = filled(PLATFORM.secrets["anmodel-s3"].data, nobody)
-    (identity,) = json.loads(made["seaweedfs_s3_config"])["identities"]
-    pair = {"accessKey": made["AWS_ACCESS_KEY_ID"], "secretKey": made["AWS_SECRET_ACCESS_KEY"]}
-    assert identity["credentials"] == [pair]
+    secrets = {name for name in PLATFORM.secrets if name.startswith("anmodel-s3-")} - {"anmodel-s3-identities"}
+    assert {f"anmodel-s3-{name}" for name in s3_identities()} == secrets
+    for name, identity in s3_identities().items():
+        secret = f"anmodel-s3-{name}"
+        keys = {"AWS_ACCESS_KEY_ID": "accessKey", "AWS_SECRET_ACCESS_KEY": "secretKey"}
+        assert set(keys) <= set(PLATFORM.secrets[secret].data)
+        assert identity["credentials"] == [{field: f"{secret} {key}" for key, field in keys.items()}]
+
+
+def test_each_identity_of_the_s3_is_bound_to_its_buckets_and_one_alone_writes_a_bucket() -> None:
+    may = {name: {tuple(action.split(":")) for action in it["actions"]} for name, it in s3_identities().items()}
+    every = ("Read", "Write", "List")
+    buckets = {
+        "lake": {"lake"},
+        "mlflow": {"mlflow"},
+        "logs": {"airflow-logs"},
+        "backups": {"backups", "clickhouse-backups"},
+    }
+    wanted = {name: {(verb, bucket) for bucket in own for verb in every} for name, own in buckets.items()}
+    # the bucket of models is code: whoever serves it reads
+    assert may == wanted | {"models": {("Read", "mlflow"), ("List", "mlflow")}}
+    created = {it["name"] for it in values("s3", "production")["s3"]["createBuckets"]}
+    assert created == {bucket for own in buckets.values() for bucket in own}
+
+
+def test_airflows_connection_to_its_logs_holds_the_keys_beside_it() -> None:
+    made = filled(PLATFORM.secrets["anmodel-s3-logs"].data, nobody)
+    connection = json.loads(made["connection"])
+    assert (connection["login"], connection["password"]) == (made["AWS_ACCESS_KEY_ID"], made["AWS_SECRET_ACCESS_KEY"])
 
 
 def test_the_sign_in_of_the_uis_is_in_the_form_that_the_edge_reads() -> None:

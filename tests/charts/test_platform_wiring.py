@@ -12,18 +12,22 @@ from bringup.parts import K8S
 
 
 def needed_secrets(profile: str) -> set[str]:
-    """What the release of that profile mounts."""
+    """What the release of that profile mounts, reads and lists."""
     found: set[str] = set()
     for _, pod in render(profile).pods():
         for volume in pod["spec"].get("volumes", []):
             found |= {it["secret"]["name"] for it in volume.get("projected", {}).get("sources", []) if "secret" in it}
-    return found
+        variables = [it["valueFrom"] for it in pod["spec"]["containers"][0]["env"] if "valueFrom" in it]
+        found |= {it["secretKeyRef"]["name"] for it in variables if "secretKeyRef" in it}
+    listed = [it for account in render(profile).kind("ServiceAccount") for it in account.get("secrets", [])]
+    return found | {it["name"] for it in listed}
 
 
 @pytest.mark.parametrize("profile", ["kind", "production"])
 def test_every_secret_of_the_charts_profile_is_made_by_the_platform(profile: str, helm_there: None) -> None:
     needed = needed_secrets(profile)
     assert {"anmodel-collector", "anmodel-cluster-ca-cert", "anmodel-clickhouse", "anmodel-pg-users"} <= needed
+    assert {"anmodel-s3-lake", "anmodel-s3-models"} == {name for name in needed if name.startswith("anmodel-s3")}
     assert needed <= secrets_made(profile)
 
 

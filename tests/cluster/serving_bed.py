@@ -154,9 +154,10 @@ def _account(keys: Mapping[str, str]) -> list[dict[str, Any]]:
     place = "serving.kserve.io/s3-"
     notes = {f"{place}endpoint": _ENDPOINT, f"{place}usehttps": "0", f"{place}region": "us-east-1"}
     return [
-        _object("v1", "Secret", "anmodel-s3", annotations=notes) | {"stringData": dict(keys)},
+        _object("v1", "Secret", "anmodel-s3-models", annotations=notes) | {"stringData": dict(keys)},
+        _object("v1", "Secret", "anmodel-s3-mlflow") | {"stringData": dict(keys)},  # that S3 knows one key
         _object("v1", "ServiceAccount", "anmodel-predictor")
-        | {"secrets": [{"name": "anmodel-s3"}], "automountServiceAccountToken": False},
+        | {"secrets": [{"name": "anmodel-s3-models"}], "automountServiceAccountToken": False},
     ]
 
 
@@ -172,7 +173,7 @@ def _mlflow() -> list[dict[str, Any]]:
             {"name": "MLFLOW_S3_ENDPOINT_URL", "value": f"http://{_ENDPOINT}"},
             {"name": "AWS_DEFAULT_REGION", "value": "us-east-1"},
         ],
-        "envFrom": [{"secretRef": {"name": "anmodel-s3"}}],
+        "envFrom": [{"secretRef": {"name": "anmodel-s3-mlflow"}}],
         "readinessProbe": {"httpGet": {"path": "/health", "port": 5000}, "periodSeconds": 2},
         "resources": {"requests": {"cpu": "20m", "memory": "256Mi"}, "limits": {"memory": "1Gi"}},
         "securityContext": _CONFINED,

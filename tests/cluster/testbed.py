@@ -36,6 +36,7 @@ KAFKA_USERS = ("anmodel-collector", "anmodel-consumer", "anmodel-register", "anm
 OWNERS = ("users", "mlflow", "airflow")
 """Databases of the cluster's Postgres, each with a role of its name and the Secret anmodel-pg-NAME."""
 BUCKETS = ("lake", "mlflow", "airflow-logs")
+S3_SECRETS = ("anmodel-s3-lake", "anmodel-s3-mlflow", "anmodel-s3-models", "anmodel-s3-logs")
 BOOTSTRAP = "anmodel-kafka-bootstrap"
 
 
@@ -124,7 +125,9 @@ def make_secrets(cluster: Cluster) -> None:
         if not cluster.exists("secret", user):
             cluster.put_secret(user, {"password": secrets.token_hex(16)})
     cluster.put_secret("anmodel-valkey", {"password": cluster.secret("databases", "password", "databases")})
-    cluster.put_secret("anmodel-s3", storage.credentials(cluster), SECRETS["anmodel-s3"].annotations)
+    for name in S3_SECRETS:  # that S3 knows one key, which all of them hold
+        data = filled({**SECRETS[name].data, **storage.credentials(cluster)}, cluster.secret)
+        cluster.put_secret(name, data, SECRETS[name].annotations)
     for name in ("anmodel-clickhouse", *(f"anmodel-pg-{owner}" for owner in OWNERS), "anmodel-dags-login"):
         _make_secret(cluster, name)
     _make_secret(cluster, "anmodel-mlflow", ("sslmode=require", "sslmode=disable"))  # that Postgres has no certificate

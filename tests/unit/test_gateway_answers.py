@@ -459,6 +459,16 @@ async def test_a_value_that_is_no_number_text_or_null_is_refused_by_name(
     assert not gateway.predictor.seen
 
 
+@pytest.mark.parametrize(("name", "shown"), [("\\ud800", "'\\ud800'"), ("x" * 257, f"'{'x' * 56}…")])
+async def test_a_name_that_no_feature_can_have_is_refused(
+    client: httpx.AsyncClient, gateway: Gateway, name: str, shown: str
+) -> None:
+    answer = await client.post("/predict", content=f'{{"records":[{{"a":1}},{{"{name}":1}}]}}')
+    assert answer.status_code == 422
+    assert answer.json()["detail"] == f"records[1]: got the name {shown}; a text of at most 256 characters is needed"
+    assert not gateway.predictor.seen
+
+
 async def test_a_whole_number_of_any_finite_size_is_passed_on(client: httpx.AsyncClient, gateway: Gateway) -> None:
     assert (await client.post("/predict", json={"records": [{"total_events": 10**30}]})).status_code == 200
     assert gateway.predictor.seen == [{"instances": [{"total_events": 1e30}]}]

@@ -114,7 +114,7 @@ AWS_ENDPOINT_URL: {{ . | quote }}
 {{- end }}
 {{- end }}
 
-{{/* The keys of the S3. They are no files: every client of S3 looks for them in its environment. */}}
+{{/* The steps' keys of the S3. They are no files: every client of S3 looks for them in its environment. */}}
 {{- define "anmodel.s3Refs" -}}
 {{- with .Values.s3 -}}
 {{- if .existingSecret -}}

@@ -32,6 +32,8 @@ Given = (
     | None
 )
 """A feature's value in a request: a number, a text, or null for unknown."""
+FeatureName = Annotated[StrictStr, Field(max_length=256)]
+"""A feature's name in a request. The bound has pydantic read the text, which refuses half a surrogate pair."""
 
 
 class Problem(BaseModel):
@@ -107,7 +109,7 @@ class ModelInfo(BaseModel):
 
 
 class PredictRequest(BaseModel):
-    records: list[dict[str, Given]] = Field(
+    records: list[dict[FeatureName, Given]] = Field(
         min_length=1, max_length=MAX_RECORDS, description="Every feature of the model each; null where unknown."
     )
     service: str | None = Field(None, description="The service; must equal the one in the address, if both are given.")

@@ -77,6 +77,7 @@ async def open_parts(settings: GatewaySettings, metrics: "CollectorRegistry") ->
     """The clients; none connects before it is asked, so the gateway starts whatever is missing."""
     import httpx
 
+    from anmodel.gateway.forecast_age import ForecastAge
     from anmodel.gateway.forecast_store import ForecastStore
     from anmodel.gateway.model_news import ModelNews
     from anmodel.gateway.parts import Parts
@@ -96,6 +97,7 @@ async def open_parts(settings: GatewaySettings, metrics: "CollectorRegistry") ->
             forecasts.forget()
 
         stack.enter_context(ModelNews(settings, heard).listening())
+        stack.enter_context(ForecastAge(forecasts.newest_run, metrics).looking())
         notes = _prediction_notes(settings, metrics, stack)
         try:
             yield Parts(services, forecasts, ShopUsers(UsersTable.of(settings)), notes)

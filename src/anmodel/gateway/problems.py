@@ -94,6 +94,8 @@ async def _http(_: Request, error: Exception) -> JSONResponse:
 def _fault(item: Mapping[str, Any]) -> str:
     """One line for one of pydantic's records: where, what came, what is allowed."""
     place = tuple(item["loc"])
+    if place[:2] == _BODY_RECORD and place[-1] == "[key]":
+        return f"records[{place[2]}]: got the name {_shown(item['input'])}; a text of at most 256 characters is needed"
     if place[:2] == _BODY_RECORD and len(place) > 3:  # a union's branches each complain: say it once
         return (
             f"records[{place[2]}].{place[3]}: got {_shown(item['input'])}; "
