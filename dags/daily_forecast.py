@@ -1,12 +1,12 @@
 """### The forecast of every user
 
-**Starts** when `export_events` has told of new days (the asset `events`), when a version of the model has been weighed
-(the asset `model`; then as of the instant of the snapshot before), and by hand: with `as_of` for the forecast as of any
-instant whose events are in the lake.
+**Starts** when `export_events` has told of days (the asset `events`), as of their end, or, for days of the past, as of
+the instant of the snapshot before; when a version of the model has been weighed (the asset `model`), as of the snapshot
+before, too; and by hand: with `as_of` for the forecast as of any instant whose events are in the lake.
 
-**Leaves** `daily_features/snapshot_date=…` in the lake, one complete run in ClickHouse's table of forecasts, which
-`/users` and the console show from then on, and a report of drift and of past forecasts in `monitor_reports`. An alarm
-of drift starts `train_model`.
+**Leaves** `daily_features/snapshot_date=…` in the lake, one complete run in ClickHouse's table of forecasts, and a
+report of drift and of past forecasts in `monitor_reports`. `/users` and the console show the run of the latest instant:
+from now on this one, unless it was started with an `as_of` of the past. An alarm of drift starts `train_model`.
 
 **If it fails**: what is shown stays the last complete forecast. Read the log of the failed task, mend what it names,
 then *Clear* it with what follows it. While there is no champion yet, all from `plan` on is skipped: run `train_model`,
@@ -19,8 +19,9 @@ from airflow.sdk import DAG, Param, get_current_context, task
 
 from anmodel_dags import days
 from anmodel_dags.assets import events, forecasts, model
+from anmodel_dags.endings import NO_CHAMPION
 from anmodel_dags.forecasts import plan_arguments, run_name, shard_arguments, snapshot_arguments
-from anmodel_dags.steps import DEFAULTS, NOT_READY, mapped_step, step
+from anmodel_dags.steps import DEFAULTS, mapped_step, step
 
 PARAMS = {
     "as_of": Param(
@@ -28,8 +29,8 @@ PARAMS = {
         type=["null", "string"],
         format="date-time",
         title="As of",
-        description="Instant of the features. Empty: the end of the days that were exported, in a run by hand just "
-        "after the newest event.",
+        description="Instant of the features. Empty: the end of the days that were exported or the instant of the "
+        "snapshot before, the later of them; in a run by hand just after the newest event.",
     ),
     "shards": Param(
         int(os.environ.get("ANMODEL_SHARDS", "1")),
@@ -63,11 +64,14 @@ with DAG(
         context = get_current_context()
         causes = context["triggering_asset_events"]
         told = [event.extra.get("as_of", "") for event in causes.get(events, [])]
-        as_of = context["params"]["as_of"] or days.newest(told)
-        again = bool(causes.get(model)) and not told and not as_of
+        asked = context["params"]["as_of"]
+        as_of = asked or days.newest(told)
+        # what an event starts is never of an earlier instant than what is shown: it would not be shown, and look better
+        # in the reports than it is
+        again = not asked and bool(as_of if told else causes.get(model))
         run, shards = run_name(context["run_id"]), context["params"]["shards"]
         context["ti"].xcom_push("snapshot", snapshot_arguments(as_of, again=again))
-        context["ti"].xcom_push("plan", plan_arguments(run, shards, as_of))
+        context["ti"].xcom_push("plan", plan_arguments(run, shards, as_of, again=again))
         context["ti"].xcom_push("finish", ["score", "finish", "--run", run])
         return shard_arguments(run, shards)
 
@@ -88,7 +92,7 @@ with DAG(
         doc="**Leaves** `daily_features/scoring/<run>.json`: the snapshot, the champion and the shards that all pods "
         "of this run keep to, whatever happens meanwhile. **Skipped** while there is no champion. "
         "**If it fails**, MLflow or the lake does not answer: *Clear* it when it does.",
-        skip_on_exit_code=NOT_READY,
+        skip_on_exit_code=NO_CHAMPION,
     )
     shards = mapped_step(
         "score",

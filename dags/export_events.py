@@ -4,15 +4,17 @@
 hand with any range of days.
 
 **Leaves** `events/date=…` in the lake for each day that changed since, `users/users.parquet`, and an event of the asset
-`events`, on which `daily_forecast` starts. A run of a backfill leaves no such event: forecasts of the past, made by a
+`events`, on which `daily_forecast` starts. Days that ClickHouse holds no longer, or only in part, stay in the lake as
+they are, unless `remove` is asked for. A run of a backfill leaves no such event: forecasts of the past, made by a
 model that knows what came after, would flatter it. Start `daily_forecast` by hand, with `as_of`, for those too.
 
 **If it fails**: read the log of the failed task and mend what it names, then *Clear* that task. Days are exported each
 for itself, and only those that differ from ClickHouse are written: any run may be repeated, and two may run at once.
-Until then `daily_forecast` waits, and the forecasts of the day before stay in use.
+Until then `daily_forecast` waits, and the forecasts of the day before stay in use; for `users` alone it does not wait.
 
 **A backfill**: a run is of the day before its night. For the 1st to the 7th of a month give the nights from the 2nd
-until the 9th (the last is the one to stop before), or start one run by hand with `first_day` and `last_day`.
+until the 9th (the last is the one to stop before), one run at a time and without the days before
+(`--max-active-runs 1 --dag-run-conf '{"late_days": 0}'`); or start one run by hand with `first_day` and `last_day`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -24,7 +26,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from anmodel_dags import days
 from anmodel_dags.assets import events
-from anmodel_dags.steps import DEFAULTS, mapped_step
+from anmodel_dags.steps import DEFAULTS, mapped_step, step
 
 PARAMS = {
     "first_day": Param(
@@ -54,6 +56,13 @@ PARAMS = {
     ),
     "force": Param(
         False, type="boolean", title="Force", description="Write every day anew, even one that did not change."
+    ),
+    "remove": Param(
+        False,
+        type="boolean",
+        title="Remove",
+        description="Take from the lake, too, what ClickHouse no longer holds of these days. The lake may be the only "
+        "copy of what retention has taken there.",
     ),
 }
 
@@ -91,12 +100,13 @@ with DAG(
     def choose_days() -> list[list[str]]:
         context = get_current_context()
         asked, _ = _days(context)
-        return days.export_arguments(asked, context["params"]["days_a_task"], force=context["params"]["force"])
+        params = context["params"]
+        return days.export_arguments(asked, params["days_a_task"], force=params["force"], remove=params["remove"])
 
     @task(
         outlets=[events],
-        doc_md="**Leaves** an event of the asset `events` that says of which instant a forecast may now be; none in a "
-        "backfill. **If it fails**, *Clear* it.",
+        doc_md="**Leaves** an event of the asset `events` that says of which instant a forecast may now be, at the "
+        "earliest; none in a backfill. **If it fails**, *Clear* it.",
     )
     def tell() -> Iterator[Metadata]:
         context = get_current_context()
@@ -105,14 +115,24 @@ with DAG(
         asked, today = _days(context)
         yield Metadata(events, extra={"as_of": days.as_of(asked, today), "last_day": asked.last.isoformat()})
 
+    chosen = choose_days()
     exported = mapped_step(
         "export",
         "export",
-        choose_days(),
+        chosen,
         named="{{ task.arguments[2] }}",
         at_once=4,
         minutes=360,
-        doc="**Leaves** its days in the lake, the last piece the users' table, too. **If it fails**, ClickHouse, the "
-        "users' database or the lake does not answer, or does not let it in: the log says which. Mend it and *Clear*.",
+        doc="**Leaves** its days in the lake. **If it fails**, ClickHouse or the lake does not answer, or does not let "
+        "it in: the log says which. Mend it and *Clear*.",
     )
     exported >> tell()
+    users = step(
+        "export",
+        "users",
+        ["users", "export"],
+        minutes=120,
+        doc="**Leaves** the users' table in the lake, `users/users.parquet`. **If it fails**, the users' database or "
+        "the lake does not answer: the last export stays, and the forecast goes on. Mend it and *Clear*.",
+    )
+    chosen >> users

@@ -39,11 +39,10 @@ def pieces(days: Days, size: int) -> list[Days]:
     return [Days(begin, min(begin + timedelta(days=size - 1), days.last)) for begin in begins]
 
 
-def export_arguments(days: Days, size: int, *, force: bool) -> list[list[str]]:
-    """The arguments of each export. The users' table is the same for all of them, so the last one exports it."""
-    *others, last = pieces(days, size)
-    more = ["--force"] if force else []
-    return [*(_export(piece, "--no-users", *more) for piece in others), _export(last, "--users", *more)]
+def export_arguments(days: Days, size: int, *, force: bool, remove: bool) -> list[list[str]]:
+    """The arguments of each export. The users' table is a task of its own: it is the same whatever the days."""
+    options = ["--no-users", *(["--force"] if force else []), *(["--remove"] if remove else [])]
+    return [_export(piece, *options) for piece in pieces(days, size)]
 
 
 def _export(piece: Days, *options: str) -> list[str]:
@@ -52,7 +51,11 @@ def _export(piece: Days, *options: str) -> list[str]:
 
 
 def as_of(days: Days, today: date) -> str:
-    """The midnight after the last complete day, ISO 8601; empty when today is among them: its end is not known yet."""
+    """The midnight after the last day, ISO 8601; empty when that is today, whose end is not known yet.
+
+    The earliest instant that a forecast with these days may be of: after days of the past it is of a later one, that of
+    the snapshot before (`forecasts.snapshot_arguments`).
+    """
     if days.last >= today:
         return ""
     return datetime.combine(days.last + timedelta(days=1), time(), UTC).isoformat()

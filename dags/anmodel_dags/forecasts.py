@@ -11,14 +11,17 @@ def run_name(run_id: str) -> str:
 
 
 def snapshot_arguments(as_of: str, *, again: bool = False) -> list[str]:
-    """Of `snapshot daily`; empty `as_of`: just after the newest event, or `again` as of the snapshot before."""
-    asked = ["--as-of", instant(as_of).isoformat()] if as_of else ["--again"] if again else []
-    return ["snapshot", "daily", *asked]
+    """Of `snapshot daily`: as of this instant; `again` as of the snapshot before, if that is later or none is given.
+
+    Neither: just after the newest event.
+    """
+    asked = ["--as-of", instant(as_of).isoformat()] if as_of else []
+    return ["snapshot", "daily", *asked, *(["--again"] if again else [])]
 
 
-def plan_arguments(run: str, shards: int, as_of: str) -> list[str]:
+def plan_arguments(run: str, shards: int, as_of: str, *, again: bool = False) -> list[str]:
     """Of `score plan`: the day's snapshot, or the newest one when the instant was left to the step."""
-    date = ["--date", instant(as_of).date().isoformat()] if as_of else []
+    date = ["--date", instant(as_of).date().isoformat()] if as_of and not again else []
     return ["score", "plan", "--run", run, "--shards", str(shards), *date]
 
 

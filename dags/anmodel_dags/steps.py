@@ -6,7 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
-from airflow.sdk.exceptions import AirflowException
+from airflow.providers.cncf.kubernetes.utils.container import get_container_status
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+
+from anmodel_dags.endings import WRONG
 
 STEPS = Path(os.environ.get("ANMODEL_STEPS", "/opt/airflow/steps"))
 NAMESPACE = os.environ.get("ANMODEL_NAMESPACE", "anmodel")
@@ -19,9 +22,6 @@ DEFAULTS: dict[str, Any] = {
     "max_retry_delay": timedelta(minutes=15),
 }
 """The `default_args` of every DAG: tries after 1, 2 and 4 minutes."""
-
-NOT_READY = 4
-"""What a step's command ends with when something that must be made first is not there yet."""
 
 _START = timedelta(minutes=10)
 _ROOM = timedelta(minutes=30)
@@ -41,6 +41,25 @@ class StepOperator(KubernetesPodOperator):
         self.arguments = [argument for argument in self.arguments if argument]
         return super().build_pod_request_obj(context, dry_run=dry_run)
 
+    def cleanup(self, pod: Any, remote_pod: Any, xcom_result: Any = None, context: Any = None) -> None:
+        """Take the pod away. Raises AirflowFailException, which ends the tries, if another would end the same way."""
+        try:
+            super().cleanup(pod, remote_pod, xcom_result, context)
+        except AirflowSkipException:
+            raise
+        except AirflowException as error:
+            code = _exit_code(remote_pod, self.base_container_name)
+            if code in WRONG:
+                raise AirflowFailException(f"{error}\nExit code {code}: it would be the same once more.") from error
+            raise
+
+
+def _exit_code(pod: Any, container: str) -> int | None:
+    """What the pod's container ended with; None while it has not."""
+    status = get_container_status(pod, container)
+    ended = status.state.terminated if status and status.state else None
+    return ended.exit_code if ended else None
+
 
 def step(stage: str, task_id: str, arguments: Any, *, minutes: int, doc: str, **more: Any) -> StepOperator:
     """One pod of the stage; `arguments` may be the result of a task. It may take `minutes`, its start included."""
@@ -50,9 +69,12 @@ def step(stage: str, task_id: str, arguments: Any, *, minutes: int, doc: str, **
 def mapped_step(
     stage: str, task_id: str, arguments: Any, *, named: str, at_once: int, minutes: int, doc: str, **more: Any
 ) -> Any:
-    """A pod for each item of `arguments`, `at_once` of them at a time; `named` is the template of what the UI shows."""
+    """A pod for each item of `arguments`; `named` is the template of what the UI shows.
+
+    `at_once` of them at a time, those of all runs of the DAG together: a backfill makes several.
+    """
     made = StepOperator.partial(
-        **_pod(stage, task_id, minutes, doc), map_index_template=named, max_active_tis_per_dagrun=at_once, **more
+        **_pod(stage, task_id, minutes, doc), map_index_template=named, max_active_tis_per_dag=at_once, **more
     )
     return made.expand(arguments=arguments)
 

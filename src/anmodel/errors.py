@@ -8,6 +8,7 @@
     │       └── PredictionRefused   of logged predictions
     ├── ContractError           two parts disagree on columns or versions          exit 3, HTTP 422
     ├── NotReadyError           something needed is not there yet (no snapshot)    exit 4, HTTP 503
+    │   └── NoChampionError         no version of the model is in use              exit 6, HTTP 503
     └── UnavailableError        an outside system does not answer; try again       exit 5, HTTP 503
         ├── TopicError          Kafka
         ├── WarehouseError      ClickHouse
@@ -74,6 +75,12 @@ class NotReadyError(AnModelError):
 
     exit_code = 4
     status = 503
+
+
+class NoChampionError(NotReadyError):
+    """No version of the model is in use yet: of what may be missing, the one thing that is no fault of a forecast."""
+
+    exit_code = 6
 
 
 class UnavailableError(AnModelError):

@@ -46,10 +46,13 @@ def export(
     until: date | None = None,
     *,
     force: bool = False,
+    remove: bool = False,
     rows_a_group: int = 100_000,
 ) -> Exported:
     table = EventsTable(warehouse, rows_a_group=rows_a_group)
-    return export_events(table, lake, since=since, until=until, force=force, progress=lambda rows, note: None)
+    return export_events(
+        table, lake, since=since, until=until, force=force, remove=remove, progress=lambda rows, note: None
+    )
 
 
 def file_of(lake: Lake, day: date) -> str:
@@ -169,20 +172,81 @@ def test_a_change_in_any_column_is_a_change_of_the_day(warehouse: Warehouse, col
     assert table.days(FIRST, None)[FIRST].fingerprint != before[FIRST].fingerprint
 
 
-def test_a_day_that_vanished_from_the_table_leaves_the_lake(warehouse: Warehouse, lake: Lake) -> None:
+def test_a_day_that_vanished_from_the_table_leaves_the_lake_when_that_is_asked_for(
+    warehouse: Warehouse, lake: Lake
+) -> None:
     kept, gone = event(), event(ts=START + timedelta(days=40))
     store(warehouse, [kept, gone])
     export(warehouse, lake)
     warehouse.command(f"ALTER TABLE {warehouse.db}.events_raw DROP PARTITION 202602")
     left = file_of(lake, date(2026, 2, 10))
-    done = export(warehouse, lake)
-    assert done.removed == [date(2026, 2, 10)]
+    assert export(warehouse, lake).kept == [date(2026, 2, 10)]
+    done = export(warehouse, lake, remove=True)
+    assert (done.removed, done.kept) == ([date(2026, 2, 10)], [])
     assert all_rows(lake) == [kept]
     assert lake.exists(left), "who read the manifest before may still be reading it"
     os.utime(lake.path(left), (0, 0))
-    assert export(warehouse, lake).removed == []
+    assert export(warehouse, lake, remove=True).removed == []
     assert list(lake.sizes("events")) == ["events/copies.json", manifest_of(FIRST), file_of(lake, FIRST)]
     assert lake.events_manifest().watermark == START + timedelta(milliseconds=1)
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_what_retention_takes_from_the_table_stays_in_the_lake(warehouse: Warehouse, lake: Lake, force: bool) -> None:
+    now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    hours = [now - timedelta(hours=6 * number) for number in range(1, 60)]
+    events = [event(event_id=f"e{number}", ts=ts) for number, ts in enumerate(hours)]
+    store(warehouse, events)
+    export(warehouse, lake)
+    before = lake.events_manifest().days
+    table, edge = f"{warehouse.db}.events_raw", sorted(before)[5]
+    end = datetime.combine(edge, datetime.min.time(), UTC) + timedelta(hours=12)
+    seconds = int((datetime.now(UTC) - end).total_seconds())
+    warehouse.command(f"ALTER TABLE {table} MODIFY TTL toDateTime(ts) + toIntervalSecond({seconds})")
+    warehouse.command(f"OPTIMIZE TABLE {table} FINAL")
+    left = EventsTable(warehouse, rows_a_group=1000).days(min(before), None)
+    assert min(left) == edge, "the table begins within this day"
+    assert 0 < left[edge].rows < before[edge].rows
+    done = export(warehouse, lake, force=force)
+    assert (done.removed, done.kept) == ([], sorted(before)[:6])
+    assert all_rows(lake) == in_order(events)
+    assert len(done.written) == (len(before) - 6 if force else 0)
+    late = event(event_id="late", ts=max(e["ts"] for e in events))
+    store(warehouse, [late])
+    assert export(warehouse, lake).written == [late["ts"].date()]
+    assert all_rows(lake) == in_order([*events, late])
+
+
+def test_a_table_made_anew_takes_nothing_from_the_lake_and_days_it_has_whole_are_exported(
+    warehouse: Warehouse, lake: Lake
+) -> None:
+    days = [FIRST + timedelta(days=number) for number in range(4)]
+    events = [event(event_id=f"e{n}", ts=START + timedelta(hours=6 * n)) for n in range(16)]
+    store(warehouse, events)
+    export(warehouse, lake)
+    whole = files(lake)
+    warehouse.command(f"TRUNCATE TABLE {warehouse.db}.events_raw")
+    with capture_logs() as logs:
+        done = export(warehouse, lake)
+    assert (done.written, done.removed, done.kept, files(lake)) == ([], [], days, whole)
+    (said,) = (line for line in logs if "kept" in line["event"])
+    assert (said["days"], said["first"], said["last"]) == (4, "2026-01-01", "2026-01-04")
+    since = [event(event_id=f"new{n}", ts=START + timedelta(days=2, hours=20, minutes=n)) for n in range(9)]
+    tomorrow = event(event_id="tomorrow", ts=START + timedelta(days=4))
+    stray = event(event_id="stray", ts=START)
+    store(warehouse, [stray, *since, tomorrow])
+    done = export(warehouse, lake)
+    assert (done.written, done.removed, done.kept) == ([FIRST + timedelta(days=4)], [], days)
+    assert all_rows(lake) == in_order([*events, tomorrow])
+
+
+def test_the_first_day_of_a_shop_grows_from_export_to_export(warehouse: Warehouse, lake: Lake) -> None:
+    events = []
+    for minutes in (60, 90, 30):
+        events.append(event(event_id=f"e{minutes}", ts=START + timedelta(minutes=minutes)))
+        store(warehouse, events[-1:])
+        assert export(warehouse, lake).written == [FIRST]
+        assert all_rows(lake) == in_order(events)
 
 
 def test_days_outside_the_range_stay_as_they_are(warehouse: Warehouse, lake: Lake) -> None:
@@ -191,7 +255,7 @@ def test_days_outside_the_range_stay_as_they_are(warehouse: Warehouse, lake: Lak
     assert export(warehouse, lake, days[1], days[3]).written == days[1:3]
     assert list(lake.events_manifest().days) == days[1:3]
     warehouse.command(f"TRUNCATE TABLE {warehouse.db}.events_raw")
-    assert export(warehouse, lake, days[2]).removed == [days[2]]
+    assert export(warehouse, lake, days[2], remove=True).removed == [days[2]]
     assert list(lake.events_manifest().days) == [days[1]]
 
 
@@ -226,7 +290,7 @@ def test_a_damaged_manifest_is_made_anew_and_that_of_a_day_which_is_gone_goes_to
     for damage in ("{", '{"rows": "many"}'):
         Path(lake.path(manifest_of(FIRST))).write_text(damage)
         lake.write_json(manifest_of(date(2026, 3, 1)), "damaged")
-        done = export(warehouse, lake)
+        done = export(warehouse, lake, remove=True)
         assert (done.written, done.removed) == ([FIRST], [date(2026, 3, 1)])
         assert lake.events_manifest().fingerprint == whole.fingerprint
 

@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from anmodel.cli import app
-from anmodel.errors import ContractError, LakeError, NotReadyError, WarehouseError
+from anmodel.errors import ContractError, LakeError, NoChampionError, NotReadyError, WarehouseError
 from anmodel.lake import Lake
 from anmodel.model import ContextAwareModel
 from anmodel.registry import Registry
@@ -334,6 +334,22 @@ def test_the_commands_plan_forecast_and_finish_a_run(
         assert f"users of shard {shard} forecast" in said("shard", "--run", "c-1", "--shard", shard)
     assert "12,000 users forecast" in said("finish", "--run", "c-1")
     assert "12,000 users forecast" in said()
+
+
+def test_only_a_missing_champion_ends_a_plan_with_the_exit_code_on_which_a_forecast_is_left_out(
+    snapshot: DailySnapshot, registry_of: Callable[[str], Registry], mlflow_variables: dict[str, str]
+) -> None:
+    nobody = {"CLICKHOUSE_USER": "nobody", "CLICKHOUSE_PASSWORD": "none"}
+    environment = {**mlflow_variables, **nobody, "MODEL_NAME": registry_of("test_score_none").name}
+
+    def fault(lake: str, *options: str) -> type[BaseException]:
+        words = ["score", "plan", "--run", "n-1", "--shards", "2", *options]
+        return type(CliRunner().invoke(app, words, env=environment | {"PARQUET_OUT": lake}).exception)
+
+    assert fault(snapshot.lake.url) is NoChampionError
+    assert fault(snapshot.lake.url, "--date", "2026-01-01") is NotReadyError
+    assert fault(f"{snapshot.lake.url}-elsewhere") is NotReadyError
+    assert NoChampionError.exit_code != NotReadyError.exit_code
 
 
 def test_equal_chances_share_a_percentile() -> None:

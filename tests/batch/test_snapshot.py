@@ -9,7 +9,9 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 import pytest
+from typer.testing import CliRunner
 
+from anmodel.cli import app
 from anmodel.errors import InputError, LakeError, NotReadyError
 from anmodel.export.events import export_events
 from anmodel.export.table import EventsTable
@@ -365,6 +367,34 @@ def test_again_is_of_the_newest_snapshots_instant_and_before_the_first_of_the_ne
     assert newest_instant(lake) is None
     made = daily(lake, engine, scratch)
     assert newest_instant(lake) == datetime.fromisoformat(made["snapshot_time"])
+
+
+def test_again_with_an_instant_is_of_the_later_of_the_two_and_so_never_goes_back(lake: Lake) -> None:
+    fill(lake, some_events(14, users=30, days=30))
+
+    def instant(*options: str) -> str:
+        done = CliRunner().invoke(app, ["snapshot", "daily", *options], env={"PARQUET_OUT": lake.url})
+        assert done.exit_code == 0, done.output
+        return DailySnapshot.newest(lake).instant.isoformat()
+
+    assert instant("--again", "--as-of", "2026-01-15") == "2026-01-15T00:00:00+00:00"
+    assert instant("--again", "--as-of", "2026-01-20") == "2026-01-20T00:00:00+00:00"
+    assert instant("--again", "--as-of", "2026-01-10") == "2026-01-20T00:00:00+00:00"
+    assert not lake.exists("daily_features/snapshot_date=2026-01-10/manifest.json")
+
+
+def test_events_that_came_late_are_in_the_snapshot_made_again(lake: Lake) -> None:
+    known = some_events(14, users=30, days=30)
+    late = min(known, key=lambda event: event["ts"]) | {"event_id": "late", "user_id": "late"}
+    seen = []
+    for events in (known, [*known, late]):
+        fill(lake, events)
+        options = ["--again", "--as-of", "2026-01-25"]
+        done = CliRunner().invoke(app, ["snapshot", "daily", *options], env={"PARQUET_OUT": lake.url})
+        assert done.exit_code == 0, done.output
+        snapshot = DailySnapshot.newest(lake)
+        seen.append({user for block in snapshot.blocks(["user_id"]) for user in block.column(0).to_pylist()})
+    assert seen[1] - seen[0] == {"late"}
 
 
 def test_an_older_day_built_while_a_newer_one_ends_does_not_become_the_newest(lake: Lake) -> None:

@@ -45,10 +45,10 @@ class AirflowApi:
         """Start a run by hand, with these params; returns its id."""
         return str(self._post(f"/dags/{dag}/dagRuns", {"logical_date": None, "conf": dict(conf or {})})["dag_run_id"])
 
-    def backfill(self, dag: str, first: str, last: str) -> int:
-        """Start a backfill of the days from `first` to `last`, both included; returns its id."""
-        asked = {"dag_id": dag, "from_date": first, "to_date": last, "reprocess_behavior": "completed"}
-        return int(self._post("/backfills", asked)["id"])
+    def backfill(self, dag: str, first: str, stop: str, conf: Mapping[str, Any]) -> int:
+        """Start a backfill of the runs from `first` until before `stop`, one after the other; returns its id."""
+        asked = {"dag_id": dag, "from_date": first, "to_date": stop, "reprocess_behavior": "completed"}
+        return int(self._post("/backfills", {**asked, "max_active_runs": 1, "dag_run_conf": dict(conf)})["id"])
 
     def backfill_ended(self, backfill: int) -> bool:
         """Whether all runs of a backfill have ended, however they did."""

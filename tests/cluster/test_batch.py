@@ -123,16 +123,19 @@ def test_days_of_a_form_are_exported_by_pods_and_without_a_model_no_forecast_fai
 ) -> None:
     known = known_runs(airflow, "daily_forecast")
     run = run_export(airflow, *days, days_a_task=60)
+    assert lake.digests("users/")
     note_seconds(measures, airflow, "export_events", run)
     (found,) = rows.query(f"SELECT count() AS n FROM analytics.events_raw FINAL WHERE toDate(ts) <= '{days[1]}'")
     assert lake.events() == found["n"]
 
-    followed(airflow, "daily_forecast", known)
+    forecast = states(airflow, "daily_forecast", followed(airflow, "daily_forecast", known))
+    assert (forecast["snapshot"], forecast["plan"], forecast["finish"]) == ({"success"}, {"skipped"}, {"skipped"})
 
 
-def test_a_training_by_hand_registers_the_first_version_and_kserve_serves_it(
+def test_a_training_by_hand_registers_the_first_version_kserve_serves_it_and_a_forecast_follows(
     airflow: AirflowApi, api: httpx.Client, platform: Cluster, versions: Versions, measures: Measures
 ) -> None:
+    known = known_runs(airflow, "daily_forecast")
     run = airflow.trigger("train_model")
     airflow.succeeded("train_model", run, 1200)
     note_seconds(measures, airflow, "train_model", run)
@@ -141,15 +144,16 @@ def test_a_training_by_hand_registers_the_first_version_and_kserve_serves_it(
     assert service["metadata"]["annotations"]["anmodel.io/version"] == "1"
     eventually(lambda: api.get("/services").json()["details"]["context_aware"]["status"] == "loaded", 60, pause=1)
     assert api.get("/services").json()["details"]["context_aware"]["version"] == "1"
+    forecast = followed(airflow, "daily_forecast", known, 1200)
+    assert states(airflow, "daily_forecast", forecast)["finish"] == {"success"}
+    assert api.get("/users", params={"limit": 1}).json()["model_version"] == "1"
 
 
-def test_the_forecast_follows_and_users_and_predict_answer_by_it(
+def test_users_and_predict_answer_by_a_forecast_in_shards(
     airflow: AirflowApi, api: httpx.Client, rows: Rows, measures: Measures
 ) -> None:
-    known = known_runs(airflow, "daily_forecast")
     run = airflow.trigger("daily_forecast", {"shards": 2})
     airflow.succeeded("daily_forecast", run, 1200)
-    assert run not in known
     note_seconds(measures, airflow, "daily_forecast", run)
     page = api.get("/users", params={"limit": 5}).json()
     assert (page["mode"], page["model_version"]) == ("full", "1")
@@ -214,7 +218,7 @@ def test_a_step_whose_pod_is_killed_is_tried_again_and_leaves_the_same(
     asked = {"first_day": days[0].isoformat(), "last_day": days[1].isoformat(), "days_a_task": 366, "force": True}
     known = known_runs(airflow, "daily_forecast")
     run = airflow.trigger("export_events", asked)
-    running = "app.kubernetes.io/component=export"
+    running = "app.kubernetes.io/component=export,task_id=export"  # and not that of the users' table
     eventually(lambda: any(p["status"]["phase"] == "Running" for p in platform.pods(running)), 300, pause=0.2)
     platform.kill(running)
     airflow.succeeded("export_events", run)
@@ -336,7 +340,8 @@ def test_a_backfill_of_seven_days_brings_them_and_starts_no_forecast(
     for name in {path.rsplit("/", 1)[0] for path in before}:
         lake.remove(name)
     known = known_runs(airflow, "export_events")
-    backfill = airflow.backfill("export_events", f"{first + timedelta(days=1)}", f"{days[1] + timedelta(days=2)}")
+    nights = f"{first + timedelta(days=1)}", f"{days[1] + timedelta(days=2)}"
+    backfill = airflow.backfill("export_events", *nights, {"late_days": 0})
     eventually(lambda: airflow.backfill_ended(backfill), 1500, pause=5)
     after = {name: digest for name, digest in lake.digests("events/").items() if name >= f"events/date={first}"}
     assert after == before

@@ -47,6 +47,7 @@ class Run:
     pods: dict[Key, KubernetesPodOperator] = field(default_factory=dict)
     built: dict[Key, dict[str, Any]] = field(default_factory=dict)
     others: dict[Key, Any] = field(default_factory=dict)
+    tried_again: list[Key] = field(default_factory=list)
 
     def arguments(self, task_id: str) -> list[list[str]]:
         """The arguments of the task's pods, in their order; without empty ones, as a pod leaves them out."""
@@ -72,12 +73,14 @@ def by_hand(dag: DAG, conf: Mapping[str, Any] | None = None, *, at: datetime | N
     return _go(dag, DagRunType.MANUAL, run_after=at or datetime.now(UTC), conf=conf)
 
 
-def on_events(dag: DAG, asset: str, extras: Sequence[Mapping[str, Any]]) -> Run:
-    """The run that events of an asset start."""
+def on_events(dag: DAG, told: Mapping[str, Sequence[Mapping[str, Any]]]) -> Run:
+    """The run that events of assets start: asset → the extras of its events."""
+    events = []
     with create_session(scoped=False) as session:
-        model = session.scalar(select(AssetModel).where(AssetModel.name == asset))
-        assert model is not None, f"no DAG has the asset {asset}"
-        events = [AssetEvent(asset_id=model.id, extra=dict(extra)) for extra in extras]
+        for asset, extras in told.items():
+            model = session.scalar(select(AssetModel).where(AssetModel.name == asset))
+            assert model is not None, f"no DAG has the asset {asset}"
+            events += [AssetEvent(asset_id=model.id, extra=dict(extra)) for extra in extras]
         session.add_all(events)
     return _go(dag, DagRunType.ASSET_TRIGGERED, run_after=datetime.now(UTC), consumed=events)
 
@@ -130,6 +133,7 @@ def _do(ti: Any, dag: DAG, run: Run) -> None:
     if task.operator_name == "task" or getattr(task, "python_callable", None):
         _run_task(ti=ti, task=task)
         if ti.state == TaskInstanceState.UP_FOR_RETRY:
+            run.tried_again.append((ti.task_id, ti.map_index))
             ti.set_state(TaskInstanceState.FAILED)  # nobody waits here for the last try
         return
     ti.set_state(TaskInstanceState.QUEUED)

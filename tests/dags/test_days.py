@@ -57,13 +57,13 @@ def test_more_pieces_than_airflow_maps_to_are_refused() -> None:
     assert len(pieces(years, 7)) == 314
 
 
-def test_an_export_stops_before_the_day_after_its_last_and_the_last_one_takes_the_users() -> None:
-    assert export_arguments(Days(date(2026, 11, 21), YESTERDAY), 2, force=False) == [
+def test_an_export_stops_before_the_day_after_its_last_and_takes_no_users() -> None:
+    assert export_arguments(Days(date(2026, 11, 21), YESTERDAY), 2, force=False, remove=False) == [
         ["export", "--from", "2026-11-21", "--until", "2026-11-23", "--no-users"],
-        ["export", "--from", "2026-11-23", "--until", "2026-11-24", "--users"],
+        ["export", "--from", "2026-11-23", "--until", "2026-11-24", "--no-users"],
     ]
-    (only,) = export_arguments(Days(YESTERDAY, YESTERDAY), 7, force=True)
-    assert only == ["export", "--from", "2026-11-23", "--until", "2026-11-24", "--users", "--force"]
+    (only,) = export_arguments(Days(YESTERDAY, YESTERDAY), 7, force=True, remove=True)
+    assert only == ["export", "--from", "2026-11-23", "--until", "2026-11-24", "--no-users", "--force", "--remove"]
 
 
 def test_a_forecast_may_be_of_the_midnight_after_the_last_day_unless_that_is_not_over() -> None:

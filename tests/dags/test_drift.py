@@ -4,6 +4,7 @@ import json
 import logging
 from dataclasses import dataclass
 
+import msgspec
 import pytest
 
 from anmodel_dags.drift import only_drift
@@ -28,8 +29,26 @@ class Message:
         return self.content if isinstance(self.content, bytes | None) else json.dumps(self.content).encode()
 
 
-def test_a_message_of_drift_is_let_through_as_it_is() -> None:
-    assert only_drift(Message(DRIFT)) == DRIFT
+def test_of_a_message_of_drift_the_model_and_the_version_are_let_through() -> None:
+    assert only_drift(Message(DRIFT)) == {"type": "drift", "model": "context_aware", "version": "3"}
+
+
+@pytest.mark.parametrize(
+    ("more", "model", "version"),
+    [
+        (b'"model": "context_aware", "version": "3", "rows": 99999999999999999999999', "context_aware", "3"),
+        (b'"model": "context_aware", "version": 18446744073709551616', "context_aware", "18446744073709551616"),
+        (rb'"model": "\ud800 \u0000 \u044f", "version": NaN', "? ? ?", "nan"),
+        (b'"model": {"a": [1, 2]}, "version": [-Infinity]', "{'a': [1, 2]}", "[-inf]"),
+        (b'"model": "' + b"m" * 1000 + b'", "version": "' + b"v" * 1000 + b'"', "m" * 64, "v" * 32),
+        (b'"at": 0', "", ""),
+    ],
+)
+def test_nothing_goes_on_that_airflow_could_not_pack_and_keep(more: bytes, model: str, version: str) -> None:
+    let_through = only_drift(Message(b'{"type": "drift", ' + more + b"}"))
+    assert let_through == {"type": "drift", "model": model, "version": version}
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(let_through)) == let_through
+    assert json.dumps(let_through, allow_nan=False).isascii()
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,9 @@ FORMS = {
     "export_events": {"first_day": "2026-10-01", "last_day": "2026-10-10", "force": True},
     "daily_forecast": {"as_of": "2026-11-01T00:00:00Z", "shards": 2},
     "train_model": {},
+    "choose_champion": {"action": "use", "version": "3"},
 }
+"""DAG → a filled form."""
 
 
 @pytest.fixture(scope="module")
@@ -23,13 +25,14 @@ def built(database, dags, steps):
     """Every pod of a run of every DAG, under the name of its task."""
     return {
         f"{dag_id}.{task_id}[{number}]": pod
-        for dag_id, form in FORMS.items()
-        for (task_id, number), pod in runs.by_hand(dags[dag_id], form).built.items()
+        for dag_id, dag in dags.items()
+        for (task_id, number), pod in runs.by_hand(dag, FORMS[dag_id]).built.items()
     }
 
 
 def test_every_step_of_every_dag_has_its_pod(built) -> None:
     assert sorted(built) == [
+        "choose_champion.register[-1]",
         "daily_forecast.finish[-1]",
         "daily_forecast.monitor[-1]",
         "daily_forecast.plan[-1]",
@@ -38,6 +41,7 @@ def test_every_step_of_every_dag_has_its_pod(built) -> None:
         "daily_forecast.snapshot[-1]",
         "export_events.export[0]",
         "export_events.export[1]",
+        "export_events.users[-1]",
         "train_model.register[-1]",
         "train_model.snapshot[-1]",
         "train_model.train[-1]",
@@ -107,6 +111,7 @@ def test_the_commands_are_those_of_the_stages(built) -> None:
     commands = {tuple(pod["spec"]["containers"][0]["args"][:2]) for pod in built.values()}
     assert commands == {
         ("export", "--from"),
+        ("users", "export"),
         ("snapshot", "daily"),
         ("score", "plan"),
         ("score", "shard"),
@@ -116,6 +121,7 @@ def test_the_commands_are_those_of_the_stages(built) -> None:
         ("snapshot", "train"),
         ("train", "--name"),
         ("register",),
+        ("register", "--version"),
     }
     code = (ROOT / "src/anmodel/cli.py").read_text()
     assert all(f'"{command[0]}": (' in code for command in commands)

@@ -1,4 +1,4 @@
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
@@ -43,15 +43,21 @@ def test_options_that_make_no_range_are_refused(options: dict[str, str], said: s
         asked(**options)
 
 
-def held(fingerprint: str = "a") -> TableDay:
-    return TableDay(rows=5, fingerprint=fingerprint, newest=NOON)
+def held(fingerprint: str = "a", *, rows: int = 5, oldest: datetime = NOON) -> TableDay:
+    return TableDay(rows=rows, fingerprint=fingerprint, oldest=oldest, newest=NOON)
 
 
-def known(schema_version: int = EVENTS_SCHEMA_VERSION) -> dict[date, DayEntry]:
+def known(schema_version: int = EVENTS_SCHEMA_VERSION, oldest: datetime | None = NOON) -> dict[date, DayEntry]:
     files = OneFile(Written(bytes=100, sha256="0" * 64))
     return {
         DAY: DayEntry(
-            rows=5, files=files, fingerprint="a", newest=NOON, exported_at=NOON, schema_version=schema_version
+            rows=5,
+            files=files,
+            fingerprint="a",
+            oldest=oldest,
+            newest=NOON,
+            exported_at=NOON,
+            schema_version=schema_version,
         )
     }
 
@@ -61,12 +67,12 @@ THERE = {known()[DAY].path(DAY): 100, **MANIFEST}
 
 
 def test_a_day_that_stands_is_left_alone_unless_forced() -> None:
-    assert plan({DAY: held()}, known(), THERE) == Plan(write=[], remove=[])
-    assert plan({DAY: held()}, known(), THERE, force=True) == Plan(write=[DAY], remove=[])
+    assert plan({DAY: held()}, known(), THERE) == Plan(write=[], remove=[], keep=[])
+    assert plan({DAY: held()}, known(), THERE, force=True) == Plan(write=[DAY], remove=[], keep=[])
 
 
 def test_a_day_is_written_when_new_changed_damaged_or_of_an_older_schema() -> None:
-    anew = Plan(write=[DAY], remove=[])
+    anew = Plan(write=[DAY], remove=[], keep=[])
     assert plan({DAY: held()}, {}, {}) == anew
     assert plan({DAY: held()}, {}, THERE) == anew
     assert plan({DAY: held("b")}, known(), THERE) == anew
@@ -75,8 +81,38 @@ def test_a_day_is_written_when_new_changed_damaged_or_of_an_older_schema() -> No
     assert plan({DAY: held()}, known(EVENTS_SCHEMA_VERSION - 1), THERE) == anew
 
 
-def test_a_day_the_table_no_longer_has_is_removed_also_when_its_manifest_is_damaged() -> None:
-    gone = Plan(write=[], remove=[DAY])
-    assert plan({}, known(), THERE) == gone
-    assert plan({}, {}, THERE) == gone
-    assert plan({}, {}, {known()[DAY].path(DAY): 100}) == Plan(write=[], remove=[])
+@pytest.mark.parametrize("force", [False, True])
+def test_a_day_the_table_no_longer_has_stays_unless_it_is_to_be_removed_also_when_its_manifest_is_damaged(
+    force: bool,
+) -> None:
+    for entries in (known(), {}):
+        assert plan({}, entries, THERE, force=force) == Plan(write=[], remove=[], keep=[DAY])
+        assert plan({}, entries, THERE, force=force, remove=True) == Plan(write=[], remove=[DAY], keep=[])
+    assert plan({}, {}, {known()[DAY].path(DAY): 100}, remove=True) == Plan(write=[], remove=[], keep=[])
+
+
+LATER = NOON + timedelta(milliseconds=1)
+
+
+@pytest.mark.parametrize("force", [False, True])
+@pytest.mark.parametrize(
+    "less",
+    [held("b", rows=4), held("b", oldest=LATER), held("b", rows=9, oldest=LATER)],
+    ids=["fewer", "later", "more, but the first are gone"],
+)
+def test_a_day_of_which_the_table_has_lost_events_stays_unless_they_are_to_be_removed(
+    less: TableDay, force: bool
+) -> None:
+    assert plan({DAY: less}, known(), THERE, force=force) == Plan(write=[], remove=[], keep=[DAY])
+    assert plan({DAY: less}, known(), THERE, force=force, remove=True) == Plan(write=[DAY], remove=[], keep=[])
+
+
+def test_a_day_that_came_before_its_oldest_event_was_noted_is_known_by_its_rows() -> None:
+    former = known(oldest=None)
+    assert plan({DAY: held("b", rows=6)}, former, THERE).write == [DAY]
+    assert plan({DAY: held("b", rows=4)}, former, THERE).keep == [DAY]
+
+
+def test_what_is_left_of_a_day_is_better_than_a_file_that_is_lost_or_cut() -> None:
+    for sizes in (MANIFEST, THERE | {known()[DAY].path(DAY): 99}):
+        assert plan({DAY: held("b", rows=4)}, known(), sizes).write == [DAY]

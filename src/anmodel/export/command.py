@@ -15,11 +15,15 @@ def command(
     from_: Annotated[str | None, typer.Option("--from", help="First day. [the newest EXPORT_DAYS days]")] = None,
     until: Annotated[str | None, typer.Option(help="Day to stop before. [none]")] = None,
     force: Annotated[bool, typer.Option("--force", help="Write days anew even if they did not change.")] = False,
+    remove: Annotated[
+        bool, typer.Option("--remove", help="Take from the lake, too, what ClickHouse no longer holds of these days.")
+    ] = False,
     users: Annotated[bool, typer.Option(help="Export the users table too.")] = True,
 ) -> None:
-    """Bring the lake's days of events to what ClickHouse holds: changed days are written, vanished ones removed.
+    """Bring the lake's days of events to what ClickHouse holds: changed days are written.
 
-    Days outside the range stay as they are. Safe to repeat, to kill, and to run several times at once.
+    Days that ClickHouse holds no longer, or only in part, stay in the lake unless --remove is given; so do days outside
+    the range. Safe to repeat, to kill, and to run several times at once.
     """
     from anmodel.export.events import export_events
     from anmodel.export.table import EventsTable
@@ -34,11 +38,12 @@ def command(
     lake = Lake(settings.parquet_out)
     table = EventsTable(Warehouse.connect(settings), rows_a_group=settings.parquet_batch)
     with ProgressLine("export", unit="rows") as line:
-        done = export_events(table, lake, since=since, until=end, force=force, progress=line.show)
+        done = export_events(table, lake, since=since, until=end, force=force, remove=remove, progress=line.show)
+    kept = f", {len(done.kept)} kept that ClickHouse no longer holds whole" if done.kept else ""
     repeated = "" if done.repeated_ids is None else f"; {done.repeated_ids} event ids stand for more than one event"
     typer.echo(
         f"events: {done.rows} rows in {len(done.written)} days written, {done.unchanged} days unchanged, "
-        f"{len(done.removed)} removed{repeated}"
+        f"{len(done.removed)} removed{kept}{repeated}"
     )
     if users:
         typer.echo(export_users(settings, lake))

@@ -21,6 +21,7 @@ class TableDay(msgspec.Struct, frozen=True):
 
     rows: int
     fingerprint: str
+    oldest: datetime
     newest: datetime
 
 
@@ -35,12 +36,16 @@ class EventsTable:
     def days(self, since: date, until: date | None) -> dict[date, TableDay]:
         """The days of [since, until) that hold events, oldest first; `until` None is no bound."""
         sql = (
-            f"SELECT toDate(ts) AS day, count() AS rows, sum(cityHash64({_HASHED})) AS hash, max(ts) AS newest "
-            f"FROM {self._table} FINAL WHERE {self._within(since, until)} GROUP BY day ORDER BY day SETTINGS {_FINAL}"
+            f"SELECT toDate(ts) AS day, count() AS rows, sum(cityHash64({_HASHED})) AS hash, min(ts) AS oldest, "
+            f"max(ts) AS newest FROM {self._table} FINAL WHERE {self._within(since, until)} "
+            f"GROUP BY day ORDER BY day SETTINGS {_FINAL}"
         )
         return {
             row["day"]: TableDay(
-                rows=row["rows"], fingerprint=f"{row['rows']}-{row['hash']:016x}", newest=_aware(row["newest"])
+                rows=row["rows"],
+                fingerprint=f"{row['rows']}-{row['hash']:016x}",
+                oldest=_aware(row["oldest"]),
+                newest=_aware(row["newest"]),
             )
             for row in self._warehouse.query(sql)
         }

@@ -37,7 +37,10 @@ class OneFile(msgspec.Struct, frozen=True):
 
 
 class DayEntry(msgspec.Struct, frozen=True):
-    """The manifest of one day of events: its file, its newest event, and the fingerprint of the table's rows."""
+    """The manifest of one day of events: its file, its newest event, and the fingerprint of the table's rows.
+
+    `oldest` is its first event; None in a manifest that was written before that was noted.
+    """
 
     rows: int
     files: OneFile
@@ -45,6 +48,7 @@ class DayEntry(msgspec.Struct, frozen=True):
     newest: datetime
     exported_at: datetime
     schema_version: int = EVENTS_SCHEMA_VERSION
+    oldest: datetime | None = None
 
     def path(self, day: date) -> str:
         """The day's file, relative to the lake."""

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import structlog
 
-from anmodel.errors import InputError, LakeError, NotReadyError
+from anmodel.errors import InputError, LakeError, NoChampionError, NotReadyError
 from anmodel.lake import Lake, Written
 from anmodel.snapshots.daily import DAILY, DailySnapshot
 
@@ -142,10 +142,12 @@ def shards_of(users: Iterable[str], shards: int) -> npt.NDArray[np.int64]:
 
 
 def champion(registry: "Registry") -> "ModelVersion":
-    """The version in use; NotReadyError when there is none."""
+    """The version in use; NoChampionError when there is none."""
     found = registry.champion()
     if found is None:
-        raise NotReadyError(f"Model {registry.name} has no version in use. Run `anmodel train` and `anmodel register`.")
+        raise NoChampionError(
+            f"Model {registry.name} has no version in use. Run `anmodel train` and `anmodel register`."
+        )
     return found
 
 

@@ -71,7 +71,8 @@ def daily(
         typer.Option(help="Instant of the features, ISO 8601 with zone, or a date. [just after the newest event]"),
     ] = None,
     again: Annotated[
-        bool, typer.Option("--again", help="As of the instant of the newest daily snapshot, if there is one.")
+        bool,
+        typer.Option("--again", help="As of the newest daily snapshot's instant, unless that of --as-of is later."),
     ] = False,
     horizon_days: Annotated[int | None, typer.Option(help="Days ahead to forecast. [HORIZON_DAYS, 7]")] = None,
 ) -> None:
@@ -80,14 +81,13 @@ def daily(
     from anmodel.snapshot.daily import build_daily, newest_instant
     from anmodel.snapshots.daily import DAILY, pointers
 
-    if again and as_of:
-        raise InputError(f"--again and --as-of {as_of} exclude each other; give one of them")
     instant = _instant(as_of) if as_of else None
     settings = SnapshotSettings.load(horizon_days=horizon_days)
     configure_logging(settings)
     with _working(settings, "snapshot daily") as (lake, engine, scratch, progress):
         sweep(lake, lake.found(DAILY), pointers(lake))
-        instant = newest_instant(lake) if again else instant
+        if again:
+            instant = max((each for each in (instant, newest_instant(lake)) if each), default=None)
         made = build_daily(lake, engine, scratch, as_of=instant, horizon_days=settings.horizon_days, progress=progress)
     typer.echo(f"daily snapshot as of {made['snapshot_time']} (version {made['version']}): {made['users']} users")
 
