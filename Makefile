@@ -9,7 +9,7 @@ PYTEST ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test unit dag-test bench cluster-test check format docs lock images preflight cluster platform clean
+.PHONY: help demo up test unit dag-test fuzz bench cluster-test check format docs lock images preflight cluster platform clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -31,6 +31,9 @@ unit: $(VENV)/dev.done ## The unit tests alone: no network, no Java
 
 dag-test: $(AIRFLOW)/airflow-test.done ## The DAGs alone, in Airflow; it and KServe cannot share an environment
 	@$(AIRFLOW)/bin/pytest -c tests/dags/pytest.ini tests/dags
+
+fuzz: $(VENV)/dev.done ## A million hostile inputs for the decoder of events; FUZZ_INPUTS, FUZZ_SEED
+	@FUZZ_INPUTS=$(or $(FUZZ_INPUTS),1000000) $(BIN)/pytest tests/unit/test_decoder_fuzz.py --timeout 0 -q
 
 bench: $(VENV)/dev.done ## Measure: NAME=collector, say; ARGS for its own options (docs/benchmarks.md)
 	@$(BIN)/python -m bench $(NAME) $(ARGS)
