@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -44,9 +44,8 @@ class Collect:
         self._times_made = float("-inf")
         self._times: Times
 
-    async def answer(self, scope: MutableMapping[str, Any], receive: Receive) -> Answer:
+    async def answer(self, scope: MutableMapping[str, Any], headers: Mapping[bytes, bytes], receive: Receive) -> Answer:
         """The answer to a request; raises `RequestRefused`, and `ClientGone` when nobody waits for one."""
-        headers = dict(scope["headers"])
         if self._access.restricted:
             await self._access.admit(scope, headers)
         if self._topic.waiting >= self._topic.max_waiting:  # said before the body is read: it would only cost

@@ -26,7 +26,6 @@ PREFLIGHT = Answer(
         (b"access-control-max-age", b"86400"),
     ],
 )
-_NOT_ALLOWED = RequestRefused(405, "method", "allowed: POST, and OPTIONS of a browser that asks first")
 
 
 class Front:
@@ -41,24 +40,25 @@ class Front:
         if scope["type"] != "http" or scope["path"] != "/collect":
             return await self._rest(scope, receive, send)
         started = time.perf_counter()
+        came = dict(scope["headers"])
         try:
-            status, headers, body = await self._answer(scope, receive)
+            if scope["method"] == "POST":
+                status, headers, body = await self._collect.answer(scope, came, receive)
+            else:
+                status, headers, body = _other(scope["method"])
+        except RequestRefused as refused:
+            status, headers, body = to_refused(refused)
         except ClientGone:
             return None
-        for name, _ in scope["headers"]:
-            if name == b"origin":
-                headers = [*headers, *ANY_ORIGIN]
+        if b"origin" in came:
+            headers = [*headers, *ANY_ORIGIN]
         self._metrics.answered(status, time.perf_counter() - started)
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
         return None
 
-    async def _answer(self, scope: Any, receive: Any) -> Answer:
-        try:
-            if scope["method"] == "POST":
-                return await self._collect.answer(scope, receive)
-            if scope["method"] == "OPTIONS":
-                return PREFLIGHT
-            raise _NOT_ALLOWED
-        except RequestRefused as refused:
-            return to_refused(refused)
+
+def _other(method: str) -> Answer:
+    if method == "OPTIONS":
+        return PREFLIGHT
+    raise RequestRefused(405, "method", f"got {method[:20]}; allowed: POST, and OPTIONS of a browser that asks first")
