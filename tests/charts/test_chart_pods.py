@@ -215,6 +215,7 @@ PASSWORDS: dict[str, dict[str, Any]] = {
         "collector": {
             "kafka_password": ("anmodel-collector", "password"),
             "valkey_password": ("anmodel-valkey", "password"),
+            "write_keys": ("write-keys", "write_keys"),
         },
         "generator": {
             "pg_user": ("anmodel-pg-users", "username"),
