@@ -1,5 +1,6 @@
 """A collector without Kafka: judges events as the real one does and fails when told."""
 
+import gzip
 import json
 import threading
 from collections import Counter
@@ -35,7 +36,8 @@ class FakeCollector(ScriptedServer):
     def _collect(self, request: Request, number: int) -> Answer:
         if (failure := self._fail(number)) is not None:
             return failure
-        events = request.body.split(b"\n")
+        packed = request.headers.get("content-encoding") == "gzip"
+        events = (gzip.decompress(request.body) if packed else request.body).split(b"\n")
         if len(events) > self._most:
             return Answer(413, json.dumps({"detail": [{"field": "body", "reason": "too many"}]}).encode())
         answers = [self._judge(raw, index, number) for index, raw in enumerate(events)]

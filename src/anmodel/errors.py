@@ -3,6 +3,7 @@
     AnModelError
     ├── SettingError            a setting is missing or wrong; stops the start     exit 2
     ├── InputError              a file, argument or record from outside is wrong   exit 2, HTTP 422
+    │   ├── RequestRefused      a request to the collector may not or cannot be taken   HTTP 4xx or 503, as it says
     │   └── MessageRefused      one message of a topic breaks its contract         HTTP 422, dead letter
     │       ├── EventRefused        of events
     │       └── PredictionRefused   of logged predictions
@@ -40,6 +41,21 @@ class InputError(AnModelError):
 
     exit_code = 2
     status = 422
+
+
+class RequestRefused(InputError):
+    """A request to the collector is not taken, for what it is or for who sent it.
+
+    `field` names what is at fault, `reason` says what came and what was allowed; `retry_after` is the seconds after
+    which the same may be sent again, None where that does not help.
+    """
+
+    def __init__(self, status: int, field: str, reason: str, retry_after: int | None = None) -> None:
+        super().__init__(f"{field}: {reason}")
+        self.status = status
+        self.field = field
+        self.reason = reason
+        self.retry_after = retry_after
 
 
 class MessageRefused(InputError):

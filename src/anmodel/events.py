@@ -1,6 +1,6 @@
 """The event contract: what a shop may send, and how one event is read.
 
-The collector and the consumer both read events by `decode_event`, since other producers may write to the topic too.
+The collector and the consumer both read events by `read_event`, since other producers may write to the topic too.
 
 On the wire an event is a JSON object::
 
@@ -13,6 +13,7 @@ number from 0 up, where given. A repeat is an event of the same user, instant an
 """
 
 import re
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal, get_args
 
@@ -60,21 +61,45 @@ _decoder = msgspec.json.Decoder(Event)
 _encoder = msgspec.json.Encoder()
 
 
+@dataclass(frozen=True, slots=True)
+class Times:
+    """The instants that events may carry, from `oldest` to `newest`. Made once for many events: it costs as much as
+    reading one."""
+
+    oldest: datetime
+    newest: datetime
+    max_age_days: int
+
+    @classmethod
+    def around(cls, now: datetime, max_age_days: int) -> "Times":
+        """At most `max_age_days` behind `now` (aware), at most a day ahead of it."""
+        return cls(now - timedelta(days=max_age_days), now + MAX_AHEAD, max_age_days)
+
+
 def decode_event(raw: bytes, *, now: datetime, max_age_days: int) -> Event:
     """Read one event from JSON; raises `EventRefused` naming the field and what was allowed.
 
     `now` (aware) bounds the time: more than a day ahead of it, or more than `max_age_days` behind, is refused and
     never replaced.
     """
+    return read_event(raw, Times.around(now, max_age_days))
+
+
+def read_event(raw: bytes | msgspec.Raw, times: Times) -> Event:
+    """`decode_event` for one of many."""
     try:
         event = _decoder.decode(raw)
     except msgspec.ValidationError as error:
         raise _refusal(str(error)) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise EventRefused("body", f"not JSON: {error}") from error
-    _check_texts(event)
-    _check_properties(event.properties)
-    return msgspec.structs.replace(event, ts=_instant(event.ts, now, max_age_days))
+    # what can be printed has no control characters, and most texts can
+    if not (event.event_id + event.session_id + event.user_id + event.region).isprintable():
+        _check_texts(event)
+    if event.properties:
+        _check_properties(event.properties)
+    ts = _instant(event.ts, times)
+    return event if ts is event.ts else msgspec.structs.replace(event, ts=ts)
 
 
 def encode_event(event: Event) -> bytes:
@@ -121,7 +146,7 @@ def _check_properties(properties: dict[str, Any]) -> None:
             raise EventRefused(
                 "properties.item_id", f"got {_kind(item)}; allowed: text of at most {MAX_TEXT} characters"
             )
-        if len(item) > MAX_TEXT or _CONTROL.search(item):
+        if len(item) > MAX_TEXT or (not item.isprintable() and _CONTROL.search(item)):
             raise EventRefused(
                 "properties.item_id", f"allowed: text of at most {MAX_TEXT} characters without control characters"
             )
@@ -149,15 +174,17 @@ def _kind(value: object) -> str:
     return names.get(type(value), "null")
 
 
-def _instant(ts: datetime, now: datetime, max_age_days: int) -> datetime:
-    """`ts` in UTC, cut to milliseconds, if it lies in the allowed range."""
-    try:
-        ts = ts.astimezone(UTC)
-    except OverflowError as error:
-        raise EventRefused("timestamp", f"got {ts.isoformat()}; outside the calendar in UTC") from error
-    ts = ts.replace(microsecond=ts.microsecond // 1000 * 1000)
-    if ts > now + MAX_AHEAD:
+def _instant(ts: datetime, times: Times) -> datetime:
+    """`ts` in UTC, cut to milliseconds, if it lies in the allowed range; the same object where it is so already."""
+    if ts.tzinfo is not UTC:
+        try:
+            ts = ts.astimezone(UTC)
+        except OverflowError as error:
+            raise EventRefused("timestamp", f"got {ts.isoformat()}; outside the calendar in UTC") from error
+    if odd := ts.microsecond % 1000:
+        ts = ts.replace(microsecond=ts.microsecond - odd)
+    if ts > times.newest:
         raise EventRefused("timestamp", f"got {ts.isoformat()}; allowed: at most one day ahead of now")
-    if ts < now - timedelta(days=max_age_days):
-        raise EventRefused("timestamp", f"got {ts.isoformat()}; allowed: at most {max_age_days} days old")
+    if ts < times.oldest:
+        raise EventRefused("timestamp", f"got {ts.isoformat()}; allowed: at most {times.max_age_days} days old")
     return ts

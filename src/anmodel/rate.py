@@ -48,9 +48,9 @@ class Limiter:
 
     def __init__(self, settings: RateSettings, registry: CollectorRegistry, *, rest: float = REST_SECONDS) -> None:
         self.rate = settings.rate_limit
-        amount, unit = settings.rate_limit.split("/")
-        count = _InValkey if settings.valkey_url else _InProcess
-        self._counting: Counting = count(int(amount), _UNITS[unit], settings)
+        self._settings = settings
+        self._valkey: _Valkey | None = None
+        self._counting: dict[str, Counting] = {}
         self._rest = rest
         self._resting_until = 0.0
         self._line = asyncio.Semaphore(VALKEY_CONNECTIONS)
@@ -63,14 +63,18 @@ class Limiter:
         for outcome in ("allowed", "refused", "unchecked"):
             self._requests.labels(outcome)
 
-    async def seconds_to_wait(self, client: str) -> int:
-        """Count a request of the client's: 0 when it may pass, else the seconds after which to try again."""
+    async def seconds_to_wait(self, client: str, rate: str = "") -> int:
+        """Count a request of the client's: 0 when it may pass, else the seconds after which to try again.
+
+        `rate` is its own, RATE_LIMIT when it has none. Each rate keeps its counts for itself.
+        """
+        counting = self._counting.get(rate or self.rate) or self._count_by(rate or self.rate)
         async with self._line:
             if time.monotonic() < self._resting_until:
                 self._requests.labels("unchecked").inc()
                 return 0
             try:
-                seconds = await self._counting.seconds_to_wait(client)
+                seconds = await counting.seconds_to_wait(client)
             except Unchecked as error:
                 self._resting_until = time.monotonic() + self._rest
                 self._requests.labels("unchecked").inc()
@@ -78,6 +82,16 @@ class Limiter:
                 return 0
         self._requests.labels("refused" if seconds else "allowed").inc()
         return seconds
+
+    def _count_by(self, rate: str) -> Counting:
+        amount, unit = rate.split("/")
+        if self._settings.valkey_url:
+            self._valkey = self._valkey or _Valkey(self._settings)
+            counting: Counting = _InValkey(int(amount), _UNITS[unit], self._valkey)
+        else:
+            counting = _InProcess(int(amount), _UNITS[unit])
+        self._counting[rate] = counting
+        return counting
 
 
 class RateLimited:
@@ -131,7 +145,7 @@ def _until_free(amount: int, window: float, before: int, now: int, left: float) 
 class _InProcess:
     """Counters in this process. (The library's own store looks at every client it knows at every request.)"""
 
-    def __init__(self, amount: int, window: int, _: RateSettings) -> None:
+    def __init__(self, amount: int, window: int) -> None:
         self._amount = amount
         self._window = window
         self._number = 0
@@ -151,10 +165,10 @@ class _InProcess:
         return 0
 
 
-class _InValkey:
-    """Counters that all replicas share; one script in Valkey looks and counts."""
+class _Valkey:
+    """The connection to Valkey, which all rates share."""
 
-    def __init__(self, amount: int, window: int, settings: RateSettings) -> None:
+    def __init__(self, settings: RateSettings) -> None:
         # half a second of import, which only they wait for who count so
         from limits.aio.storage import RedisStorage
         from limits.errors import StorageError
@@ -167,22 +181,29 @@ class _InValkey:
             socket_connect_timeout=settings.valkey_timeout,
             **({"password": password} if password else {}),
         )
-        self._amount = amount
-        self._window = window
-        self._timeout = settings.valkey_timeout
-        self._faults = (StorageError, OSError)  # TimeoutError is one
-        self._storage = RedisStorage(
+        self.timeout = settings.valkey_timeout
+        self.faults = (StorageError, OSError)  # TimeoutError is one
+        self.storage = RedisStorage(
             f"async+{settings.valkey_url}", wrap_exceptions=True, key_prefix="anmodel-rate", connection_pool=pool
         )
+
+
+class _InValkey:
+    """Counters that all replicas share; one script in Valkey looks and counts."""
+
+    def __init__(self, amount: int, window: int, valkey: _Valkey) -> None:
+        self._amount = amount
+        self._window = window
+        self._valkey = valkey
 
     async def seconds_to_wait(self, client: str) -> int:
         key = f"{client}/{self._amount}/{self._window}"
         try:
-            async with asyncio.timeout(self._timeout):
-                if await self._storage.acquire_sliding_window_entry(key, self._amount, self._window):
+            async with asyncio.timeout(self._valkey.timeout):
+                if await self._valkey.storage.acquire_sliding_window_entry(key, self._amount, self._window):
                     return 0
-                before, _, now, lives = await self._storage.get_sliding_window(key, self._window)
-        except self._faults as error:
+                before, _, now, lives = await self._valkey.storage.get_sliding_window(key, self._window)
+        except self._valkey.faults as error:
             raise Unchecked(str(error) or type(error).__name__) from error
         if not before + now:
             return 1  # it has just run out

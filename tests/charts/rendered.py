@@ -40,10 +40,14 @@ COMBINATIONS: dict[str, tuple[str, Object]] = {
     "kind with everything": (
         "kind",
         {
-            "collector": {"autoscaling": {"enabled": True}, "rateLimit": "1000/minute"},
+            "collector": {
+                "autoscaling": {"enabled": True},
+                "rateLimit": "1000/minute",
+                "writeKeys": {"existingSecret": "write-keys"},
+            },
             "consumer": {"keda": {"enabled": True}},
             "gateway": {"autoscaling": {"enabled": True}, "rateLimit": "300/minute"},
-            "generator": {"enabled": True},
+            "generator": {"enabled": True, "writeKey": {"existingSecret": "generators-key"}},
             "trends": {"existingSecret": "serpapi"},
             "predictor": {"minReplicas": 2, "maxReplicas": 4, "grpc": True},
             "monitoring": {"podMonitor": True, "rules": True, "dashboards": True},

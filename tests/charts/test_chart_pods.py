@@ -155,6 +155,25 @@ def test_secrets_are_files_that_only_the_pods_user_reads_and_that_rotate(rendere
         assert volume["projected"]["defaultMode"] == 0o440, name
 
 
+def test_write_keys_are_a_file_outside_the_folder_whose_changes_end_the_pod(helm_there: None) -> None:
+    pod = render("kind with everything").deployments()["collector"]["spec"]["template"]
+    (container,) = pod["spec"]["containers"]
+    mounts = {mount["name"]: mount for mount in container["volumeMounts"]}
+    folder = mounts["watched"]["mountPath"]
+    assert mounts["watched"]["readOnly"] is True
+    assert "subPath" not in mounts["watched"], "a file mounted by subPath is never renewed"
+    assert not folder.startswith(f"{MOUNT}/")
+    assert environment(pod)["WRITE_KEYS"] == f"{folder}/write_keys"
+    (volume,) = [volume for volume in pod["spec"]["volumes"] if volume["name"] == "watched"]
+    (source,) = volume["projected"]["sources"]
+    assert source["secret"]["name"] == "write-keys"
+    assert source["secret"]["items"] == [{"key": "write_keys", "path": "write_keys"}]
+    assert volume["projected"]["defaultMode"] == 0o440
+    without = render("kind").deployments()["collector"]["spec"]["template"]
+    assert "WRITE_KEYS" not in environment(without)
+    assert [volume["name"] for volume in without["spec"]["volumes"]] == ["tmp", "secrets"]
+
+
 def test_every_certificate_that_a_setting_names_is_in_the_volume_and_is_named_by_a_setting(rendered: Rendered) -> None:
     for name, pod in rendered.pods():
         named = {value.rpartition("/")[2] for value in environment(pod).values() if value.startswith(f"{MOUNT}/")}
@@ -196,10 +215,12 @@ PASSWORDS: dict[str, dict[str, Any]] = {
         "collector": {
             "kafka_password": ("anmodel-collector", "password"),
             "valkey_password": ("anmodel-valkey", "password"),
+            "write_keys": ("write-keys", "write_keys"),
         },
         "generator": {
             "pg_user": ("anmodel-pg-users", "username"),
             "pg_password": ("anmodel-pg-users", "password"),
+            "collector_key": ("generators-key", "key"),
         },
         "trends": {"serpapi_key": ("serpapi", "serpapi-key")},
     },

@@ -49,14 +49,22 @@ def exported() -> dict[str, set[str]]:
     PredictionLog(KafkaSettings.load(kafka_bootstrap="127.0.0.1:1"), "predictions", registry)
     for stream in (EVENTS, PREDICTIONS):
         ConsumerMetrics(stream, registry)
-    found = of_the_predictor() | of_the_forecasts()
-    for each in (CollectorMetrics().registry, registry):
-        metrics: list[Any] = list(each._collector_to_names)
-        for metric in metrics:
-            for described in metric.describe():
-                for suffix in SUFFIXES[described.type]:
-                    found[described.name + suffix] = set(metric._labelnames)
+    found = of_the_predictor() | of_the_forecasts() | of_the_collector()
+    metrics: list[Any] = list(registry._collector_to_names)
+    for metric in metrics:
+        for described in metric.describe():
+            for suffix in SUFFIXES[described.type]:
+                found[described.name + suffix] = set(metric._labelnames)
     return found
+
+
+def of_the_collector() -> dict[str, set[str]]:
+    """Its metrics, once it has answered a request and refused an event."""
+    metrics = CollectorMetrics()
+    metrics.refuse("body")
+    metrics.answered(422, 0.1)
+    samples = (sample for family in metrics.collect() for sample in family.samples)
+    return {sample.name: set(sample.labels) - ADDED for sample in samples}
 
 
 def of_the_predictor() -> dict[str, set[str]]:

@@ -135,6 +135,7 @@ def test_the_edge_shows_the_whole_api_and_no_metrics(name: str, helm_there: None
             path
         )
     assert reached(routes["anmodel-collector"], "/collect")
+    assert reached(routes["anmodel-collector"], "/anmodel.js")
     assert reached(routes["anmodel-marketapp"], "/users/42")
     for stage in ("collector", "gateway"):
         for hidden in ("/metrics", "/", "/metrics/"):

@@ -18,13 +18,13 @@ from structlog.testing import capture_logs
 
 from anmodel.collector.app import build_app
 from anmodel.errors import SettingError
+from anmodel.event_topic import EventTopic
 from anmodel.gateway.app import create_app
 from anmodel.gateway.parts import Parts
 from anmodel.laptop.guardian import Guardian
 from anmodel.laptop.kafka import free_port
 from anmodel.rate import Limiter, client_of
 from anmodel.settings import CollectorSettings, RateSettings
-from anmodel.topic import EventTopic
 from stages import Stage
 from valkey_process import ValkeyProcess
 
@@ -37,6 +37,7 @@ class NoTopic:
     """Nothing is sent here: what is posted is no event."""
 
     waiting = 0
+    max_waiting = 1
 
 
 def no_parts() -> AbstractAsyncContextManager[Parts]:

@@ -105,6 +105,26 @@ def test_an_address_that_is_no_collector_stops_sending_at_once() -> None:
     assert "HTTP 404: 'nothing here'. Is it a collector's /collect?" in report.stopped
 
 
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_write_key_goes_with_each_request_and_a_wrong_one_stops_sending_at_once(status: int) -> None:
+    refused = Answer(status, b'{"detail": [{"field": "key", "reason": "the write key is not known here"}]}')
+    with FakeCollector(fail=lambda number: refused if number else None).running() as collector:
+        options = SendOptions(batch=10, concurrency=1, key="amk_secret")
+        report = CollectorClient(collector.collect, options).send_all(events(20))
+    assert {request.headers["authorization"] for request in collector.requests} == {"Bearer amk_secret"}
+    assert (report.accepted, report.failed, report.retries) == (10, 10, 0)
+    assert report.stopped.endswith("does not take events with this write key: the write key is not known here")
+    assert "amk_secret" not in repr(options)
+
+
+def test_compressed_events_arrive_as_they_were() -> None:
+    with FakeCollector().running() as collector:
+        report = CollectorClient(collector.collect, SendOptions(batch=100, compress=True)).send_all(events(250))
+    assert report.complete
+    assert collector.stored == dict.fromkeys(events(250), 1)
+    assert {request.headers["content-encoding"] for request in collector.requests} == {"gzip"}
+
+
 def test_a_rate_holds_the_stream_back_and_spreads_it() -> None:
     with FakeCollector().running() as collector:
         started = time.monotonic()

@@ -2,15 +2,15 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, MutableMapping, Sequence
+from collections.abc import AsyncIterator, MutableMapping
 from typing import Any
 
 import httpx
 import pytest
 
 from anmodel.collector.app import build_app
-from anmodel.errors import TopicError
 from anmodel.settings import CollectorSettings
+from recording_topic import RecordingTopic
 
 EVENT = {
     "event_id": "e1",
@@ -23,34 +23,12 @@ EVENT = {
 }
 
 
-class RecordingTopic:
-    """Stands in for EventTopic: keeps what is sent, and fails as told."""
-
-    def __init__(self) -> None:
-        self.sent: list[tuple[str, bytes]] = []
-        self.waiting = 0
-        self.failure: str | None = None
-        self.full = False
-
-    async def start(self) -> None: ...
-
-    async def stop(self) -> None: ...
-
-    async def check(self) -> None:
-        if self.failure:
-            raise TopicError(self.failure)
-
-    async def send(self, messages: Sequence[tuple[str, bytes]]) -> list[str | None]:
-        if self.full:
-            raise TopicError("7 events wait for Kafka already; at most 7 may. Try later.")
-        self.sent += messages
-        return [self.failure] * len(messages)
-
-
 class Posted:
     """One POST to /collect as a server hands it over: the pieces as they come, then the connection's end."""
 
-    def __init__(self, pieces: AsyncIterator[bytes]) -> None:
+    def __init__(self, pieces: AsyncIterator[bytes], length: int = -1) -> None:
+        """Of a whole body give the length: it is whole once so many bytes have come."""
+        self.length = length
         self.scope: dict[str, Any] = {
             "type": "http",
             "method": "POST",
@@ -66,7 +44,8 @@ class Posted:
 
     async def receive(self) -> dict[str, object]:
         async for piece in self._pieces:
-            return {"type": "http.request", "body": piece, "more_body": True}
+            self.length -= len(piece)
+            return {"type": "http.request", "body": piece, "more_body": self.length != 0}
         return {"type": "http.disconnect"}
 
     async def send(self, message: MutableMapping[str, Any]) -> None:
@@ -184,11 +163,11 @@ async def test_a_body_that_cannot_be_taken_is_answered_with_what_is_allowed(
     assert not topic.sent
 
 
-async def test_a_compressed_body_is_refused_by_name(client: httpx.AsyncClient) -> None:
+async def test_an_encoding_that_is_not_known_is_refused_by_name(client: httpx.AsyncClient) -> None:
     answer = await client.post("/collect", content=b"x", headers={"content-encoding": "br"})
     assert answer.status_code == 415
     assert answer.json() == {
-        "detail": [{"field": "content-encoding", "reason": "got br; allowed: an uncompressed body"}]
+        "detail": [{"field": "content-encoding", "reason": "got br; allowed: gzip, zstd, or a body as it is"}]
     }
 
 
@@ -233,6 +212,106 @@ async def test_a_client_that_leaves_in_the_middle_is_no_error(topic: RecordingTo
     request = Posted(leaves())
     await app(request.scope, request.receive, request.send)
     assert not topic.sent
+
+
+@pytest.mark.parametrize("content_type", ["text/plain;charset=UTF-8", "text/plain", ""])
+async def test_a_pages_beacon_is_taken_though_it_can_only_say_that_it_is_text(
+    client: httpx.AsyncClient, topic: RecordingTopic, content_type: str
+) -> None:
+    headers = {"content-type": content_type, "origin": "https://shop.example"}
+    answer = await client.post("/collect", content=json.dumps([EVENT, {**EVENT, "user_id": 1}]), headers=headers)
+    assert (answer.status_code, len(topic.sent)) == (207, 1)
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert answer.headers["access-control-expose-headers"] == "retry-after"
+
+
+async def test_a_browser_that_asks_first_is_told_what_a_page_may_send(client: httpx.AsyncClient) -> None:
+    asked = {"origin": "https://shop.example", "access-control-request-method": "POST"}
+    answer = await client.options("/collect", headers=asked)
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert answer.headers["access-control-allow-methods"] == "POST"
+    assert {"authorization", "content-encoding", "content-type"} <= set(
+        answer.headers["access-control-allow-headers"].split(", ")
+    )
+
+
+async def test_other_methods_are_refused_by_name(client: httpx.AsyncClient) -> None:
+    answer = await client.put("/collect", json=EVENT)
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST, OPTIONS")
+    assert answer.json()["detail"][0]["field"] == "method"
+
+
+async def test_many_small_pieces_are_one_body(topic: RecordingTopic, settings: CollectorSettings) -> None:
+    raw = json.dumps(EVENT).encode()
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for at in range(0, len(raw), 7):
+            await asyncio.sleep(0)
+            yield raw[at : at + 7]
+
+    request = Posted(pieces(), length=len(raw))
+    await build_app(topic, settings)(request.scope, request.receive, request.send)  # type: ignore[arg-type]
+    assert request.status == 201
+    assert topic.sent == [("u1", raw)]
+
+
+async def test_while_too_many_events_wait_the_body_is_not_even_read(
+    topic: RecordingTopic, settings: CollectorSettings
+) -> None:
+    topic.waiting = topic.max_waiting
+
+    async def never_asked_for() -> AsyncIterator[bytes]:
+        raise AssertionError("the body was read")
+        yield b""
+
+    request = Posted(never_asked_for())
+    await build_app(topic, settings)(request.scope, request.receive, request.send)  # type: ignore[arg-type]
+    assert (request.status, request.headers[b"retry-after"]) == (503, b"2")
+    assert b"7 events wait for Kafka already" in request.body
+
+
+async def test_large_requests_on_their_way_hold_no_more_than_is_allowed(topic: RecordingTopic) -> None:
+    settings = CollectorSettings.load(max_waiting_bytes=1_048_576, event_max_age_days=36_500)
+    app = build_app(topic, settings)  # type: ignore[arg-type]
+    held, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield b" " * 1_000_000
+        held.set()
+        await go_on.wait()
+        yield json.dumps(EVENT).encode()
+
+    async def another() -> AsyncIterator[bytes]:
+        yield b" " * 100_000
+        yield json.dumps(EVENT).encode()
+
+    first, second, third = Posted(slow(), len(json.dumps(EVENT)) + 1_000_000), Posted(another()), Posted(another())
+    third.length = len(json.dumps(EVENT)) + 100_000
+    going = asyncio.create_task(app(first.scope, first.receive, first.send))
+    await held.wait()
+    await app(second.scope, second.receive, second.send)
+    assert (second.status, b"too many large requests" in second.body) == (503, True)
+    go_on.set()
+    await going
+    await app(third.scope, third.receive, third.send)
+    assert (first.status, third.status) == (201, 201)
+
+
+async def test_requests_are_counted_by_status_and_time(client: httpx.AsyncClient) -> None:
+    await client.post("/collect", json=EVENT)
+    await client.post("/collect", content=b"{")
+    text = (await client.get("/metrics")).text
+    assert 'anmodel_collector_requests_total{status="201"} 1.0' in text
+    assert 'anmodel_collector_requests_total{status="422"} 1.0' in text
+    assert "anmodel_collector_request_seconds_count 2.0" in text
+    assert 'anmodel_collector_request_seconds_bucket{le="10.0"} 2.0' in text
+
+
+async def test_the_snippet_is_served_for_pages_of_any_origin(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/anmodel.js")
+    assert answer.headers["content-type"].startswith("text/javascript")
+    assert "sendBeacon" in answer.text
 
 
 async def test_a_two_megabyte_event_in_a_batch_is_refused_alone(
@@ -288,5 +367,5 @@ async def test_metrics_count_events_by_outcome_and_field(client: httpx.AsyncClie
 async def test_openapi_documents_collect_and_every_answer(client: httpx.AsyncClient) -> None:
     document = (await client.get("/openapi.json")).json()
     operation = document["paths"]["/collect"]["post"]
-    assert set(operation["responses"]) == {"201", "207", "408", "413", "415", "422", "429", "503"}
+    assert set(operation["responses"]) == {"201", "207", "408", "413", "415", "422", "429", "503"} | {"401", "403"}
     assert {"Event", "BatchAnswer", "EventAnswer", "ProblemAnswer"} <= set(document["components"]["schemas"])

@@ -129,11 +129,19 @@ MLFLOW_TRACKING_URI: {{ .Values.mlflow.url | quote }}
 MODEL_NAME: {{ .Values.predictor.modelName }}
 {{- end }}
 
+{{/* Not empty where a stage limits rates: of addresses, or of write keys. Given (list $ "gateway") */}}
+{{- define "anmodel.limits" -}}
+{{- $stage := get (first .).Values (last .) -}}
+{{- $stage.rateLimit | default (dig "writeKeys" "existingSecret" "" $stage) -}}
+{{- end }}
+
 {{/* Rate limits of a stage that has one. Given (list $ "gateway") */}}
 {{- define "anmodel.rateEnv" -}}
 {{- $values := (first .).Values -}}
+{{- if include "anmodel.limits" . -}}
 {{- with (get $values (last .)).rateLimit -}}
 RATE_LIMIT: {{ . | quote }}
+{{- end }}
 {{- with $values.valkey.url }}
 VALKEY_URL: {{ . | quote }}
 {{- end }}
@@ -145,7 +153,7 @@ TRUSTED_PROXIES: {{ $values.edge.trustedProxies | quote }}
 
 {{- define "anmodel.rateFiles" -}}
 {{- $values := (first .).Values -}}
-{{- if and (get $values (last .)).rateLimit $values.valkey.url $values.valkey.existingSecret -}}
+{{- if and (include "anmodel.limits" .) $values.valkey.url $values.valkey.existingSecret -}}
 {{ include "anmodel.file" (list $values.valkey.existingSecret $values.valkey.passwordKey "valkey_password") }}
 {{- end }}
 {{- end }}

@@ -5,6 +5,7 @@ What all pods have in common, written once. A workload gives a dict:
   env    YAML, variable to value
   refs   YAML, variable to where its value comes from (valueFrom); may be missing
   files  YAML, sources of the volume /run/secrets/anmodel; may be empty
+  watched  YAML, sources of the volume /run/secrets/watched: files whose changes it takes up as it runs; may be missing
   args   a list of arguments; without them the image's own are used
   ready  the path of its readiness probe; without it, it does not listen and has no probes
   token  true for a stage that asks the Kubernetes API
@@ -79,6 +80,9 @@ spec:
         {{- if .files }}
         - {name: secrets, mountPath: /run/secrets/anmodel, readOnly: true}
         {{- end }}
+        {{- if trim (.watched | default "") }}
+        - {name: watched, mountPath: /run/secrets/watched, readOnly: true}
+        {{- end }}
   volumes:
     - {name: tmp, emptyDir: {sizeLimit: {{ $values.tmpSize | default "64Mi" }}}}
     {{- with .files }}
@@ -87,6 +91,13 @@ spec:
         defaultMode: 0440
         sources:
           {{- . | trim | nindent 10 }}
+    {{- end }}
+    {{- with trim (.watched | default "") }}
+    - name: watched
+      projected:
+        defaultMode: 0440
+        sources:
+          {{- . | nindent 10 }}
     {{- end }}
 {{- end }}
 

@@ -1,42 +1,46 @@
 """What came in one request: one event, a JSON array of events, or NDJSON (one event a line)."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import msgspec
 
 from anmodel.errors import EventRefused
 
-NDJSON = ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines")
+NDJSON = (b"application/x-ndjson", b"application/ndjson", b"application/jsonl", b"application/x-jsonlines")
 
 _array = msgspec.json.Decoder(list[msgspec.Raw])
 
 
-@dataclass(frozen=True, slots=True)
-class Body:
+class Body(NamedTuple):
     """The events of a request as they came; `single` when it was one object, answered as the original answered."""
 
     events: list[bytes]
     single: bool
 
 
-def split_body(body: bytes, content_type: str = "") -> Body:
+def split_body(body: bytes, content_type: bytes = b"") -> Body:
     """Take a body apart without judging its events; raises `EventRefused` when there is nothing to judge.
 
-    NDJSON is known by its content type, or by its first line being a whole object with more to follow.
+    NDJSON is known by its content type, or by its first line being a whole object with more to follow. Any other
+    content type is JSON: a page's beacon can only say that it is text.
     """
     text = body.strip()
     if not text:
         raise EventRefused("body", "empty; allowed: an event as a JSON object, an array of events, or one event a line")
-    if content_type.partition(";")[0].strip().lower() in NDJSON or _looks_like_lines(text):
+    if (content_type and _is_ndjson(content_type)) or (b"\n" in text and _looks_like_lines(text)):
         return Body([line for line in map(bytes.strip, text.split(b"\n")) if line], single=False)
     if text.startswith(b"["):
         return Body(_elements(text), single=False)
     return Body([text], single=True)
 
 
+def _is_ndjson(content_type: bytes) -> bool:
+    return content_type.partition(b";")[0].strip().lower() in NDJSON
+
+
 def _looks_like_lines(text: bytes) -> bool:
-    first, separator, _ = text.partition(b"\n")
-    return bool(separator) and first.startswith(b"{") and first.rstrip().endswith(b"}") and _is_json(first)
+    first, _, _ = text.partition(b"\n")
+    return first.startswith(b"{") and first.rstrip().endswith(b"}") and _is_json(first)
 
 
 def _is_json(text: bytes) -> bool:

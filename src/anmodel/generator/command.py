@@ -100,7 +100,12 @@ def command(
         return
     alone = batch == 1
     how = SendOptions(
-        batch, concurrency or (100 if alone else 4), timeout or (3.0 if alone else 30.0), delay=delay, rate=rate
+        batch,
+        concurrency or (100 if alone else 4),
+        timeout or (3.0 if alone else 30.0),
+        delay=delay,
+        rate=rate,
+        key=settings.collector_key.get_secret_value(),
     )
     _send(crowd, settings.collector_url, how)
 

@@ -70,14 +70,15 @@ def command(
     shift = _shift(islice(READERS[kind](path), limit), end) if end else timedelta(0)
     users = _users(settings) if add_users else None
     total = min(count_rows(path, kind) or 0, limit or 1 << 62) or None
-    client = _client(settings.collector_url, batch, concurrency, rate)
+    client = _client(settings, batch, concurrency, rate)
     _replay(islice(READERS[kind](path), limit), shift, users, total, client)
 
 
-def _client(url: str, batch: int, concurrency: int, rate: float | None) -> "CollectorClient":
+def _client(settings: GeneratorSettings, batch: int, concurrency: int, rate: float | None) -> "CollectorClient":
     from anmodel.client import CollectorClient, SendOptions
 
-    return CollectorClient(url, SendOptions(batch, concurrency, rate=rate))
+    key = settings.collector_key.get_secret_value()
+    return CollectorClient(settings.collector_url, SendOptions(batch, concurrency, rate=rate, key=key))
 
 
 def _replay(

@@ -33,6 +33,14 @@ class CollectorSettings(KafkaSettings, RateSettings):
     max_waiting_events: int = Field(
         100_000, ge=1, description="Events that may wait for the broker; past it 503 at once."
     )
+    max_waiting_bytes: int = Field(
+        134_217_728,
+        ge=1_048_576,
+        description="Bytes of events that may wait for the broker, and of large requests on their way; past it 503.",
+    )
+    write_keys: str = Field(
+        "", description="File of the write keys, taken up again when it changes; empty: everybody may send."
+    )
 
 
 class ConsumerSettings(KafkaSettings, ClickHouseSettings):
@@ -64,6 +72,7 @@ class GeneratorSettings(UsersSettings):
     """Settings of the generator and replay."""
 
     collector_url: str = Field("http://127.0.0.1:8001/collect", description="Where events are posted.")
+    collector_key: SecretStr = Field(SecretStr(""), description="Write key to post them with, where one is needed.")
 
 
 class UsersExportSettings(UsersSettings, LakeSettings):
