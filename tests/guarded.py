@@ -27,6 +27,10 @@ class GuardedProcess:
         assert self.process is not None
         self.process.send_signal(number)
 
+    def runs(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self.process is not None and self.process.poll() is None
+
     def end(self, number: Signals | None) -> int:
         """Send a signal, or None, and wait for the end; the exit code. 0 when it does not run."""
         if self.process is None:
