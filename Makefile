@@ -30,7 +30,7 @@ unit: $(VENV)/dev.done ## The unit tests alone: no network, no Java
 	@$(BIN)/pytest tests/unit $(PYTEST)
 
 faults: $(VENV)/dev.done ## Kill -9, full disks, cut lines, wrong clocks: what is accepted is stored, once (docs/faults.md)
-	@$(BIN)/pytest --ignore=tests/faults/soak tests/faults $(PYTEST)
+	@$(BIN)/pytest --timeout 900 --ignore=tests/faults/soak tests/faults $(PYTEST)
 
 soak: $(VENV)/dev.done ## Faults of every kind at random for MINUTES (30); SEED repeats a run
 	@SOAK_MINUTES=$(MINUTES) SOAK_SEED=$(SEED) $(BIN)/pytest -s --timeout 0 tests/faults/soak $(PYTEST)

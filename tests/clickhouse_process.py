@@ -19,7 +19,7 @@ from anmodel.laptop.kafka import free_port
 from eventually import eventually
 from guarded import GuardedProcess
 
-READY_SECONDS = 30
+READY_SECONDS = 120
 
 
 @dataclass(frozen=True)

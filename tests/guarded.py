@@ -7,7 +7,7 @@ from signal import SIGKILL, Signals
 
 from anmodel.laptop.guardian import Guardian
 
-END_SECONDS = 20
+END_SECONDS = 60
 
 
 class GuardedProcess:

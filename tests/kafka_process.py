@@ -10,7 +10,7 @@ from anmodel.laptop.logfile import tail
 from eventually import eventually
 from guarded import GuardedProcess
 
-KAFKA_SECONDS = 90
+KAFKA_SECONDS = 180
 
 
 class KafkaProcess(GuardedProcess):

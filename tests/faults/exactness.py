@@ -5,6 +5,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
+from passing import PATIENCE
 from streaming import Stream
 
 # an engine that joins parts would hide a row that was stored twice
@@ -21,7 +22,7 @@ def keep_every_row(stream: Stream, table: str = "events_raw") -> Stream:
 
 
 def assert_exact(
-    stream: Stream, accepted: Collection[str], *, repeats: int = 0, table: str = "events_raw", seconds: float = 180
+    stream: Stream, accepted: Collection[str], *, repeats: int = 0, table: str = "events_raw", seconds: float = PATIENCE
 ) -> None:
     """Each accepted id is there once and nothing else is; without repeats of clients no row was stored twice either."""
     topic, name = (stream.topic, "event_id") if table == "events_raw" else (stream.predictions_topic, "prediction_id")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from eventually import eventually
 from guarded import GuardedProcess
+from passing import patiently
 
 SOURCE = Path(__file__).with_name("kill_at.c")
 
@@ -47,9 +47,11 @@ class KillAt:
 
     def await_the_kill(self, victim: GuardedProcess, number: int) -> None:
         """Return once it has been killed there; fails when it ended otherwise, or at another call."""
-        eventually(lambda: not victim.runs(), 30)
-        victim.end(None)
-        self._order.unlink()
+        try:
+            patiently(lambda: not victim.runs())
+            victim.end(None)
+        finally:
+            self._order.unlink()
         lines = self._note.read_text().splitlines()
         assert len(lines) == number + 1, lines
         assert lines[-1] == "killed", lines

@@ -2,9 +2,9 @@
 
        kill_at rename|open PATTERN ORDER NOTE COMMAND...
 
-   A call counts when its first path contains PATTERN. As soon as the file ORDER says "N before" or "N after", calls are
-   counted from 1, and at the Nth the process gets SIGKILL, all of it. Every counted call is a line in NOTE, and the
-   last one says "killed".
+   A rename counts, or the making of a file, when its first path contains PATTERN. As soon as the file ORDER says
+   "N before" or "N after", calls are counted from 1, and at the Nth the process gets SIGKILL, all of it. Every counted
+   call is a line in NOTE, and the last one says "killed".
 
    The kernel itself asks (seccomp's user notification), so that it matters neither how the program was linked nor in
    which of its threads the call is made. The asker is a child of the command: signals and waits reach the command. */
@@ -27,22 +27,34 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define NUMBER offsetof(struct seccomp_data, nr)
-#define LOAD BPF_STMT(BPF_LD | BPF_W | BPF_ABS, NUMBER)
-#define ASK_IF(number)                                                                                               \
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (number), 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF)
+/* of a long field the low half, as machines with the low end first have it */
+#define LOAD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
+#define IF(test, what, yes, no) BPF_JUMP(BPF_JMP | (test) | BPF_K, (what), (yes), (no))
+#define SKIP(count) BPF_STMT(BPF_JMP | BPF_JA, (count))
+#define ASK BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF)
 #define ALLOW BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
+#define PROGRAM(filter) ((struct sock_fprog){sizeof(filter) / sizeof(filter)[0], (filter)})
 
-#ifdef SYS_rename /* newer architectures have the *at forms only */
-static struct sock_filter renames[] = {LOAD, ASK_IF(SYS_rename), ASK_IF(SYS_renameat), ASK_IF(SYS_renameat2), ALLOW};
-static struct sock_filter opens[] = {LOAD, ASK_IF(SYS_open), ASK_IF(SYS_creat), ASK_IF(SYS_openat), ALLOW};
-#define PLAIN(number) ((number) == SYS_rename || (number) == SYS_open || (number) == SYS_creat)
-#else
-static struct sock_filter renames[] = {LOAD, ASK_IF(SYS_renameat), ASK_IF(SYS_renameat2), ALLOW};
-static struct sock_filter opens[] = {LOAD, ASK_IF(SYS_openat), ALLOW};
+/* Only files that are made are asked about: a start opens thousands, and each question costs a switch of processes. */
+#ifdef SYS_rename
+static struct sock_filter renames[] = {
+    LOAD(nr),
+    IF(BPF_JEQ, SYS_rename, 2, 0),
+    IF(BPF_JEQ, SYS_renameat, 1, 0),
+    IF(BPF_JEQ, SYS_renameat2, 0, 1), ASK, ALLOW};
+static struct sock_filter opens[] = {
+    LOAD(nr),
+    IF(BPF_JEQ, SYS_open, 0, 2), LOAD(args[1]), SKIP(2),
+    IF(BPF_JEQ, SYS_openat, 0, 3), LOAD(args[2]),
+    IF(BPF_JSET, O_CREAT, 0, 1), ASK, ALLOW};
+#define PLAIN(number) ((number) == SYS_rename || (number) == SYS_open)
+#else /* newer architectures have the *at forms only */
+static struct sock_filter renames[] = {
+    LOAD(nr), IF(BPF_JEQ, SYS_renameat, 1, 0), IF(BPF_JEQ, SYS_renameat2, 0, 1), ASK, ALLOW};
+static struct sock_filter opens[] = {
+    LOAD(nr), IF(BPF_JEQ, SYS_openat, 0, 3), LOAD(args[2]), IF(BPF_JSET, O_CREAT, 0, 1), ASK, ALLOW};
 #define PLAIN(number) 0
 #endif
-#define PROGRAM(filter) ((struct sock_fprog){sizeof(filter) / sizeof(filter)[0], (filter)})
 
 static void fail(const char *what) {
     fprintf(stderr, "kill_at: %s: %s\n", what, strerror(errno));

@@ -11,9 +11,10 @@ from typing import Any
 import httpx
 
 from eventually import eventually
+from passing import PATIENCE
 from streaming import events
 
-SECONDS = 90
+SECONDS = PATIENCE
 APART = timedelta(minutes=9)  # so that a few thousand events lie in several months
 Event = Mapping[str, Any]
 

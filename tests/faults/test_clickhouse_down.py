@@ -10,11 +10,10 @@ import pytest
 
 from anmodel.laptop.guardian import Guardian
 from clickhouse_process import ClickHouseProcess
-from eventually import eventually
 from exactness import assert_exact
 from full_disk import SmallDisk
 from injected import KillAt
-from passing import pass_seconds
+from passing import pass_seconds, patiently
 from shop import Shop
 from streaming import Stream
 
@@ -51,7 +50,7 @@ def test_counts_are_exact_after_clickhouse_stood_still_for_twenty_seconds(
     stream.collector.start()
     stream.consumer.start()
     with Shop(stream.collector.url).open(seed=6, clients=2) as shop:
-        eventually(lambda: stream.count() > 500, 60)
+        patiently(lambda: stream.count() > 500)
         clickhouse.signal(SIGSTOP)
         try:
             pass_seconds(STOPPED_SECONDS)
@@ -70,11 +69,11 @@ def test_a_full_disk_of_clickhouse_loses_nothing_and_is_told(
         stream.collector.start()
         stream.consumer.start()
         with Shop(stream.collector.url).open(seed=7, clients=2) as shop:
-            eventually(lambda: stream.count() > 500, 60)
+            patiently(lambda: stream.count() > 500)
             small_disk.fill()
-            eventually(lambda: "insert not confirmed" in stream.consumer.log.read_text(), 60)
+            patiently(lambda: "insert not confirmed" in stream.consumer.log.read_text())
             accepted = len(shop.accepted)
-            eventually(lambda: len(shop.accepted) > accepted + 1000, 60)
+            patiently(lambda: len(shop.accepted) > accepted + 1000)
             assert httpx.get(f"{stream.collector.url}/ready", timeout=30).status_code == 200
             small_disk.clear()
             if not clickhouse.runs():

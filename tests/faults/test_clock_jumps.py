@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from eventually import eventually
 from exactness import assert_exact
 from faked_clock import FakedClock, clock_error
+from passing import patiently
 from proxied_kafka import ProxiedKafka
 from shop import Shop
 from streaming import Stream
@@ -34,11 +34,11 @@ def test_counts_are_exact_when_clocks_jump(streams: Callable[..., Stream], clock
     with Shop(stream.collector.url).open(seed=61, clients=2) as shop:
         for jump in JUMPS:
             stored = stream.count()
-            eventually(lambda stored=stored: stream.count() > stored + 500, 90)
+            patiently(lambda stored=stored: stream.count() > stored + 500)
             clock.jump(jump)
             for stage in (stream.collector, stream.consumer):
                 assert abs(clock_error(f"{stage.url}/health") - jump) < timedelta(minutes=5)
             stored = stream.count()
-            eventually(lambda stored=stored: stream.count() > stored + 500, 90)
+            patiently(lambda stored=stored: stream.count() > stored + 500)
     assert_exact(stream, shop.accepted, repeats=shop.repeats)
     assert stream.count("date_diff('hour', min(received_at), max(received_at))") >= 7, "the broker's clock did not jump"

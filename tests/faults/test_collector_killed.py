@@ -3,8 +3,8 @@
 import random
 from collections.abc import Callable
 
-from eventually import eventually
 from exactness import assert_exact
+from passing import patiently
 from shop import APART, Shop
 from streaming import Stream, events
 
@@ -19,7 +19,7 @@ def test_counts_are_exact_after_the_collector_was_killed_again_and_again_under_l
     with Shop(stream.collector.url).open(seed=21, clients=3, pause=0.02) as shop:
         for _ in range(6):
             mark = len(shop.accepted) + chance.randint(1, 1500)
-            eventually(lambda mark=mark: len(shop.accepted) >= mark, 90)
+            patiently(lambda mark=mark: len(shop.accepted) >= mark)
             stream.collector.kill()
             stream.collector.start()
     assert shop.repeats > 0

@@ -4,7 +4,6 @@ import itertools
 import json
 import os
 import random
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,9 +11,9 @@ import pytest
 
 from anmodel.laptop.guardian import Guardian
 from consumers import another_consumer, partitions_of
-from eventually import eventually
 from exactness import assert_exact, keep_every_row
 from line import OFFSET_COMMIT
+from passing import pass_seconds, patiently
 from proxied_kafka import ProxiedKafka
 from shop import APART, Shop
 from streaming import Stream, events, logged_predictions
@@ -40,15 +39,14 @@ def test_counts_are_exact_after_the_consumer_was_killed_at_random_instants(strea
 
 def at_some_time(stream: Stream, chance: random.Random) -> None:
     """Return at a random instant in the two seconds after it has come up: it joins, looks and inserts then."""
-    eventually(stream.consumer.answers, 30)
-    instant = time.monotonic() + chance.uniform(0, 2)
-    eventually(lambda: time.monotonic() >= instant)
+    patiently(stream.consumer.answers)
+    pass_seconds(chance.uniform(0, 2))
 
 
 def at_some_progress(stream: Stream, chance: random.Random) -> None:
     """Return once it has stored a random number of rows more."""
     mark = stream.count() + chance.randint(1, 2000)
-    eventually(lambda: stream.count() >= mark, 60)
+    patiently(lambda: stream.count() >= mark)
 
 
 def test_logged_predictions_are_exact_after_the_consumer_was_killed_again_and_again(streams: Streams) -> None:
@@ -57,7 +55,7 @@ def test_logged_predictions_are_exact_after_the_consumer_was_killed_again_and_ag
     stream.produce(logged.values(), stream.predictions_topic, [name.encode() for name in logged])
     for mark in sorted(random.Random(8).sample(range(1, 8000), 4)):
         stream.consumer.start(wait=False)
-        eventually(lambda mark=mark: stream.count(table="predictions") >= mark, 60)
+        patiently(lambda mark=mark: stream.count(table="predictions") >= mark)
         stream.consumer.kill()
     stream.consumer.start()
     assert_exact(stream, logged, table="predictions")
@@ -73,7 +71,7 @@ def test_counts_are_exact_when_the_consumer_is_killed_between_insert_and_commit(
         kafka.line.hold(OFFSET_COMMIT)
         produce(stream, seed, 900)
         sent += 900
-        eventually(kafka.line.held.is_set, 30)
+        patiently(kafka.line.held.is_set)
         stream.wait_for_rows(sent)
         assert sum(committed for committed, _ in stream.positions()) < sent
         stream.consumer.kill()
@@ -97,7 +95,7 @@ def test_counts_are_exact_while_two_consumers_share_the_topic_and_one_or_the_oth
         both = [stream.consumer.start(), other.start()]
         with Shop(stream.collector.url).open(seed=3) as shop:
             for victim in itertools.islice(itertools.cycle(both), 4):
-                eventually(lambda: all(partitions_of(member) for member in both), 60)
+                patiently(lambda: all(partitions_of(member) for member in both))
                 at_some_progress(stream, random.Random(3))
                 victim.kill()
                 at_some_progress(stream, random.Random(3))

@@ -6,6 +6,7 @@ from signal import SIGTERM
 from clickhouse_process import ClickHouseProcess
 from eventually import eventually
 from exactness import assert_exact
+from passing import patiently
 from proxied_kafka import ProxiedKafka
 from shop import Shop
 from streaming import Stream
@@ -23,7 +24,7 @@ def test_counts_are_exact_after_every_part_got_sigterm_at_once(
     with Shop(stream.collector.url).open(seed=41, clients=2) as shop:
         for _ in range(2):
             stored = stream.count()
-            eventually(lambda stored=stored: stream.count() > stored + 500, 90)
+            patiently(lambda stored=stored: stream.count() > stored + 500)
             for part in parts:
                 part.signal(SIGTERM)
             for part in parts:

@@ -4,9 +4,9 @@ import json
 import random
 from collections.abc import Callable
 
-from eventually import eventually
 from exactness import assert_exact
 from hostile import hostile_messages
+from passing import patiently
 from shop import APART
 from streaming import Stream, events
 
@@ -25,7 +25,7 @@ def test_fifty_thousand_hostile_messages_go_to_the_dead_letters_and_hide_no_even
     chance.shuffle(messages)
     stream.produce(messages, keys=(str(chance.randrange(1000)).encode() for _ in messages))
     assert_exact(stream, good)
-    eventually(lambda: sum(end for _, end in stream.positions(stream.dead_topic)) == HOSTILE, 30)
+    patiently(lambda: sum(end for _, end in stream.positions(stream.dead_topic)) == HOSTILE)
     letters = stream.dead_letters(HOSTILE)
     assert len({(letter["origin_partition"], letter["origin_offset"]) for letter in letters}) == HOSTILE
     assert all(letter["reason"] and letter["field"] for letter in letters)

@@ -11,11 +11,10 @@ from confluent_kafka.admin import AdminClient, NewPartitions
 
 from anmodel.laptop.guardian import Guardian
 from anmodel.laptop.kafka import KafkaNode, free_port
-from eventually import eventually
 from exactness import assert_exact
 from full_disk import SmallDisk
 from kafka_process import KafkaProcess
-from passing import pass_seconds
+from passing import pass_seconds, patiently
 from proxied_kafka import ProxiedKafka
 from shop import APART, Shop
 from streaming import Stream, events
@@ -36,10 +35,10 @@ def test_counts_are_exact_after_the_broker_was_killed_and_started_again_under_lo
     with Shop(stream.collector.url).open(seed=11, clients=2) as shop:
         for _ in range(2):
             stored = stream.count()
-            eventually(lambda stored=stored: stream.count() > stored + 500, 90)
+            patiently(lambda stored=stored: stream.count() > stored + 500)
             kafka.kill()
             repeats = shop.repeats
-            eventually(lambda repeats=repeats: shop.repeats > repeats, 60)
+            patiently(lambda repeats=repeats: shop.repeats > repeats)
             kafka.start()
     assert_exact(stream, shop.accepted, repeats=shop.repeats)
 
@@ -52,7 +51,7 @@ def test_no_row_is_stored_twice_when_the_broker_is_killed_under_the_consumer(
     stream.produce([json.dumps(e).encode() for e in made.values()], keys=[e["user_id"].encode() for e in made.values()])
     stream.consumer.start()
     for mark in (500, 3000):
-        eventually(lambda mark=mark: stream.count() >= mark, 90)
+        patiently(lambda mark=mark: stream.count() >= mark)
         kafka.kill()
         kafka.start()
     assert_exact(stream, made)
@@ -65,11 +64,11 @@ def test_counts_are_exact_after_the_broker_stood_still_past_every_timeout(
     stream.collector.start()
     stream.consumer.start()
     with Shop(stream.collector.url).open(seed=13, clients=2) as shop:
-        eventually(lambda: stream.count() > 500, 90)
+        patiently(lambda: stream.count() > 500)
         kafka.signal(SIGSTOP)
         try:
             began = time.monotonic()
-            eventually(lambda: shop.repeats > 0, 60)
+            patiently(lambda: shop.repeats > 0)
             assert httpx.get(f"{stream.collector.url}/ready", timeout=30).status_code == 503
             assert stream.collector.answers()
             pass_seconds(STOPPED_SECONDS - (time.monotonic() - began))
@@ -88,10 +87,10 @@ def test_a_full_disk_of_kafka_makes_no_client_believe_what_is_not_kept(
         stream.collector.start()
         stream.consumer.start()
         with Shop(stream.collector.url).open(seed=14, clients=2) as shop:
-            eventually(lambda: len(shop.accepted) > 1000, 90)
+            patiently(lambda: len(shop.accepted) > 1000)
             small_disk.fill(leave=64 << 10)
-            eventually(lambda: shop.repeats > 0, 90)
-            eventually(lambda: not kafka.runs(), 90)  # it ends by itself when no log can be written any more
+            patiently(lambda: shop.repeats > 0)
+            patiently(lambda: not kafka.runs())  # it ends by itself when no log can be written any more
             small_disk.clear()
             kafka.end(None)
             kafka.start()
@@ -108,9 +107,9 @@ def test_counts_are_exact_while_the_topic_grows_from_three_to_six_partitions(
     stream.collector.start()
     stream.consumer.start()
     with Shop(stream.collector.url).open(seed=15, clients=2) as shop:
-        eventually(lambda: stream.count() > 500, 90)
+        patiently(lambda: stream.count() > 500)
         admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
         admin.create_partitions([NewPartitions(stream.topic, 6)])[stream.topic].result(30)
-        eventually(lambda: stream.count("uniq(partition)") == 6, 90)
+        patiently(lambda: stream.count("uniq(partition)") == 6)
     assert_exact(stream, shop.accepted, repeats=shop.repeats)
     assert len(stream.positions()) == 6

@@ -5,10 +5,9 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from clickhouse_process import ClickHouseProcess
-from eventually import eventually
 from exactness import assert_exact
 from line import Line
-from passing import pass_seconds
+from passing import pass_seconds, patiently
 from proxied_kafka import ProxiedKafka
 from shop import Shop
 from streaming import Stream
@@ -46,7 +45,7 @@ def stream(streams: Callable[..., Stream], kafka: ProxiedKafka, clickhouse_line:
 
 def stored_more(stream: Stream, rows: int = 500) -> None:
     mark = stream.count() + rows
-    eventually(lambda: stream.count() >= mark, 120)
+    patiently(lambda: stream.count() >= mark)
 
 
 def test_counts_are_exact_after_the_network_was_cut_again_and_again(

@@ -13,13 +13,12 @@ import pytest
 from anmodel.laptop.guardian import Guardian
 from clickhouse_process import ClickHouseProcess
 from consumers import another_consumer
-from eventually import eventually
 from exactness import assert_exact
 from guarded import GuardedProcess
 from hostile import hostile_messages
 from injected import KillAt
 from line import Line
-from passing import pass_seconds
+from passing import pass_seconds, patiently
 from proxied_kafka import ProxiedKafka
 from shop import Shop
 from stages import Stage
@@ -63,7 +62,7 @@ def kill(world: World) -> str:
     for victim in victims:
         victim.signal(SIGTERM if world.chance.random() < 0.2 else 9)
     for victim in victims:
-        eventually(lambda victim=victim: not victim.runs(), 60)
+        patiently(lambda victim=victim: not victim.runs())
         world.start(victim)
     return f"ended {len(victims)}: {[world.parts().index(victim) for victim in victims]}"
 
@@ -150,7 +149,7 @@ def run_round(world: World, number: int) -> None:
             for _ in range(FAULTS_A_ROUND):
                 done = world.chance.choice([kill, kill, kill_at_a_rename, stop, break_a_line, write_garbage])(world)
                 mark = world.stream.count() + world.chance.randint(1, 1000)
-                eventually(lambda mark=mark: world.stream.count() >= mark, 300)
+                patiently(lambda mark=mark: world.stream.count() >= mark)
                 print(f"round {number}: {done}", flush=True)  # noqa: T201 - who waits for hours wants to see it
         assert_exact(world.stream, shop.accepted, repeats=shop.repeats, seconds=600)
         print(f"round {number}: {len(shop.accepted)} accepted, {shop.repeats} sent again: exact", flush=True)  # noqa: T201
