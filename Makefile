@@ -9,7 +9,7 @@ PYTEST ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test unit dag-test fuzz bench cluster-test check format docs lock images preflight cluster platform clean
+.PHONY: help demo up test unit faults soak dag-test fuzz bench cluster-test check format docs lock images preflight cluster platform clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -28,6 +28,14 @@ GRPC := tests/batch/test_predictor_grpc.py
 
 unit: $(VENV)/dev.done ## The unit tests alone: no network, no Java
 	@$(BIN)/pytest tests/unit $(PYTEST)
+
+faults: $(VENV)/dev.done ## Kill -9, full disks, cut lines, wrong clocks: what is accepted is stored, once (docs/faults.md)
+	@$(BIN)/pytest --timeout 900 --ignore=tests/faults/soak tests/faults $(PYTEST)
+
+soak: $(VENV)/dev.done ## Faults of every kind at random for MINUTES (30); SEED repeats a run
+	@SOAK_MINUTES=$(MINUTES) SOAK_SEED=$(SEED) $(BIN)/pytest -s --timeout 0 tests/faults/soak $(PYTEST)
+MINUTES ?= 30
+SEED    ?= 1
 
 dag-test: $(AIRFLOW)/airflow-test.done ## The DAGs alone, in Airflow; it and KServe cannot share an environment
 	@$(AIRFLOW)/bin/pytest -c tests/dags/pytest.ini tests/dags

@@ -5,7 +5,7 @@ import itertools
 import os
 import sys
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from anmodel.laptop.kafka import free_port
 from eventually import eventually
 from guarded import GuardedProcess
 
-READY_SECONDS = 30
+READY_SECONDS = 120
 
 
 @dataclass(frozen=True)
@@ -35,20 +35,20 @@ class Answer:
 class ClickHouseProcess(GuardedProcess):
     """A real engine behind the real HTTP front; killed, it can be started again with all it had."""
 
-    def __init__(self, folder: Path, guardian: Guardian, port: int | None = None) -> None:
+    def __init__(self, folder: Path, guardian: Guardian, port: int | None = None, *, log: Path | None = None) -> None:
         super().__init__(guardian)
         self.folder = folder
         self.host = "127.0.0.1"
         self.port = port or free_port()
         self.user = "admin"
         self.password = "test-password"
-        self.log = folder.with_suffix(".log")
+        self.log = log or folder.with_suffix(".log")
         self._names = (f"test_{number}" for number in itertools.count(1))
 
-    def start(self, *, wait: bool = True) -> "ClickHouseProcess":
-        """Start it and wait until it answers."""
+    def start(self, *, wait: bool = True, under: Sequence[str] = ()) -> "ClickHouseProcess":
+        """Start it and wait until it answers. `under`: the words of a program that runs it."""
         module = [sys.executable, "-m", "anmodel.laptop.clickhouse"]
-        command = [*module, "--path", str(self.folder), "--port", str(self.port), "--user", self.user]
+        command = [*under, *module, "--path", str(self.folder), "--port", str(self.port), "--user", self.user]
         # far from UTC, so that a time that slips through in the laptop's own zone is seen
         environment = {**os.environ, "CLICKHOUSE_PASSWORD": self.password, "TZ": "Asia/Tokyo", "LOG_LEVEL": "INFO"}
         self.spawn(command, self.log, environment)

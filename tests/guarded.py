@@ -7,7 +7,7 @@ from signal import SIGKILL, Signals
 
 from anmodel.laptop.guardian import Guardian
 
-END_SECONDS = 20
+END_SECONDS = 60
 
 
 class GuardedProcess:
@@ -26,6 +26,10 @@ class GuardedProcess:
         """Send it a signal."""
         assert self.process is not None
         self.process.send_signal(number)
+
+    def runs(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self.process is not None and self.process.poll() is None
 
     def end(self, number: Signals | None) -> int:
         """Send a signal, or None, and wait for the end; the exit code. 0 when it does not run."""

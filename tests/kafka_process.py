@@ -10,7 +10,7 @@ from anmodel.laptop.logfile import tail
 from eventually import eventually
 from guarded import GuardedProcess
 
-KAFKA_SECONDS = 90
+KAFKA_SECONDS = 180
 
 
 class KafkaProcess(GuardedProcess):
@@ -22,10 +22,10 @@ class KafkaProcess(GuardedProcess):
         self._node = node
         self._log = node.folder / "kafka.log"
 
-    def start(self) -> None:
-        """Start it and wait until it answers."""
+    def start(self, **variables: str) -> None:
+        """Start it, with these variables too, and wait until it answers."""
         self._node.prepare()
-        self.spawn(self._node.command(), self._log, dict(os.environ))
+        self.spawn(self._node.command(), self._log, {**os.environ, **variables})
         try:
             eventually(self._node.ready, KAFKA_SECONDS)
         except AssertionError as error:

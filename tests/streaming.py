@@ -105,14 +105,20 @@ class Stream:
 
     def wait_until_committed(self, seconds: float = 60, topic: str = "") -> None:
         """Wait until the consumer has committed a whole topic, that of events as a rule."""
-        consumer = Consumer({"bootstrap.servers": self.bootstrap, "group.id": self.topic})
 
         def done() -> bool:
-            places = consumer.committed([TopicPartition(topic or self.topic, number) for number in range(3)], 10)
-            return all(max(0, p.offset) == consumer.get_watermark_offsets(p, 10)[1] for p in places)
+            return all(committed == end for committed, end in self.positions(topic))
 
+        eventually(done, seconds, pause=0.1)
+
+    def positions(self, topic: str = "") -> list[tuple[int, int]]:
+        """How far the consumer has committed each partition, and its end."""
+        name = topic or self.topic
+        consumer = Consumer({"bootstrap.servers": self.bootstrap, "group.id": self.topic})
         try:
-            eventually(done, seconds)
+            partitions = consumer.list_topics(name, 10).topics[name].partitions
+            places = consumer.committed([TopicPartition(name, number) for number in partitions], 10)
+            return [(max(0, place.offset), consumer.get_watermark_offsets(place, 10)[1]) for place in places]
         finally:
             consumer.close()
 
@@ -154,15 +160,17 @@ class Stream:
         return letters
 
 
-def events(count: int, *, seed: int = 1, newest: datetime | None = None) -> Iterator[dict[str, Any]]:
-    """Good events, one a minute back from `newest`, of a hundred users. The same seed makes the same ones."""
+def events(
+    count: int, *, seed: int = 1, newest: datetime | None = None, apart: timedelta = timedelta(minutes=1)
+) -> Iterator[dict[str, Any]]:
+    """Good events, one every `apart` back from `newest`, of a hundred users. The same seed makes the same ones."""
     chance = random.Random(seed)
     newest = newest or datetime.now(UTC).replace(microsecond=0)
     for number in range(count):
         yield {
             "event_id": f"{seed}-{number}",
             "event_type": chance.choice(["page_view", "add_to_cart", "purchase"]),
-            "timestamp": (newest - timedelta(minutes=number)).isoformat(),
+            "timestamp": (newest - number * apart).isoformat(),
             "session_id": f"s{number // 10}",
             "user_id": f"user-{chance.randrange(100)}",
             "region": "UA-30",
