@@ -59,8 +59,8 @@ class EventTopic:
         """Wait up to `seconds` for what was sent to be acknowledged, then close."""
         if self._producer is None or self._polling is None:
             return
-        with suppress(KafkaException):  # a producer that broke at last; its messages are answered as not delivered
-            await asyncio.to_thread(self._producer.flush, seconds)
+        if self._open:  # not by a flush: that would set this loop's futures from another thread
+            await asyncio.wait([delivery.done for delivery in self._open], timeout=seconds)
         self._polling.cancel()
         self._producer = None
 
@@ -176,6 +176,7 @@ class _Delivery:
     def give_up(self, failure: str) -> None:
         """Answer now for all messages of the call; what the library still tells of them is only counted."""
         self._topic._open.pop(self, None)
+        self._topic._failing.note({b"": failure})
         if not self.done.done():
             self.done.set_exception(TopicError(failure))
 

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 from structlog.testing import capture_logs
 
 from anmodel.collector.app import build_app
+from anmodel.collector.keys import line_of
 from anmodel.errors import SettingError
 from anmodel.event_topic import EventTopic
 from anmodel.gateway.app import create_app
@@ -140,6 +141,21 @@ async def test_replicas_count_together_in_valkey(valkey: ValkeyProcess) -> None:
     found = [await statuses(replicas[number % 2], 1) for number in range(8)]
     assert found == [[404]] * 5 + [[429]] * 3
     assert await statuses(replicas[0], 1, by=TWO) == [404]
+
+
+async def test_a_write_keys_rate_is_counted_for_all_replicas_together(valkey: ValkeyProcess, tmp_path: Path) -> None:
+    keys = tmp_path / "keys"
+    keys.write_text("\n".join([line_of("a", "key-a", rate="3/day"), line_of("b", "key-b", rate="3/day")]))
+    given = {"valkey_url": valkey.url, "valkey_password": valkey.password, "valkey_timeout": PATIENCE}
+    replicas = [collector(write_keys=str(keys), **given) for _ in range(2)]
+
+    async def status(number: int, key: str) -> int:
+        headers = {"Authorization": f"Bearer {key}"}
+        answer = await asked(replicas[number % 2], "/collect", method="POST", content=b"no event", headers=headers)
+        return answer.status_code
+
+    assert [await status(number, "key-a") for number in range(5)] == [422] * 3 + [429] * 2
+    assert await status(0, "key-b") == 422
 
 
 async def test_many_requests_at_once_are_counted_exactly(valkey: ValkeyProcess) -> None:

@@ -1,43 +1,23 @@
 """A browser, the built console and a gateway of ours that misbehaves when told to."""
 
 import shutil
-import socket
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import fake_shoppers
 import pytest
-import uvicorn
 from fake_gateway import FakeState, create_app
 from playwright.sync_api import Browser, Page, sync_playwright
-from starlette.types import ASGIApp
 
 from anmodel.laptop.node import build_console
 from anmodel.marketapp.server import console_app
-from eventually import eventually
+from served import served
 
 MARKETAPP = Path(__file__).parents[2] / "MarketApp"
 CACHE = Path("~/.cache/anmodel").expanduser()
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = ["--no-sandbox", "--disable-background-networking", "--disable-dev-shm-usage"]
-
-
-@contextmanager
-def served(app: ASGIApp) -> Iterator[str]:
-    """Serve `app` on a free port of loopback; yields its address."""
-    listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-    thread.start()
-    try:
-        eventually(lambda: server.started)
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join(10)
 
 
 @pytest.fixture(scope="session")

@@ -5,13 +5,19 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
+from anmodel.collector.app import build_app
+from anmodel.collector.keys import line_of
+from anmodel.settings import CollectorSettings
 from eventually import eventually
+from recording_topic import RecordingTopic
 from scripted_server import Answer, Request, ScriptedServer
+from served import served
 
 SNIPPET = files("anmodel.collector").joinpath("anmodel.js").read_bytes()
 CORS = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": "retry-after"}
@@ -65,14 +71,19 @@ class Shop:
 def shop(browser: Browser) -> Iterator[Shop]:
     collector = FailingCollector()
     with ScriptedServer(collector.answer).running() as receiving:
-        html = (
-            "<!doctype html><script>window.anmodel = window.anmodel || []; anmodel.push(['region', 'UA-30'])</script>"
-            f'<script src="{receiving.url}/anmodel.js" data-key="amk_page" data-wait="20"></script>'
-        ).encode()
+        html = page_of(receiving.url)
         with ScriptedServer(lambda *_: Answer(200, html, {"Content-Type": "text/html"})).running() as pages:
             context = browser.new_context()
             yield Shop(context, pages.url, collector)
             context.close()
+
+
+def page_of(collector: str) -> bytes:
+    """A shop's page that sends to a collector."""
+    return (
+        "<!doctype html><script>window.anmodel = window.anmodel || []; anmodel.push(['region', 'UA-30'])</script>"
+        f'<script src="{collector}/anmodel.js" data-key="amk_page" data-wait="20"></script>'
+    ).encode()
 
 
 def track(page: Page, count: int = 1, kind: str = "page_view") -> list[str]:
@@ -106,6 +117,33 @@ def test_events_arrive_in_one_batch_with_all_the_contract_asks_for(shop: Shop) -
     assert (first["region"], first["properties"]) == ("UA-30", {"item_id": "item_0"})
     assert len({event["session_id"] for event in shop.collector.events.values()}) == 1
     eventually(lambda: left(page) == 0)
+
+
+def test_the_real_collector_takes_them_by_the_pages_key_and_from_its_origin_alone(
+    browser: Browser, tmp_path: Path
+) -> None:
+    html = b""
+    topic = RecordingTopic()
+    with (
+        ScriptedServer(lambda *_: Answer(200, html, {"Content-Type": "text/html"})).running() as ours,
+        ScriptedServer(lambda *_: Answer(200, html, {"Content-Type": "text/html"})).running() as theirs,
+    ):
+        keys = tmp_path / "write_keys"
+        keys.write_text(line_of("shop", "amk_page", origins=ours.url))
+        with served(build_app(topic, CollectorSettings.load(write_keys=str(keys)))) as collector:  # type: ignore[arg-type]
+            html = page_of(collector)
+            context = browser.new_context()
+            stranger, page = context.new_page(), context.new_page()
+            with stranger.expect_response(lambda answer: "/collect" in answer.url) as refused:
+                stranger.goto(theirs.url)
+                track(stranger)
+            assert refused.value.status == 403
+            page.goto(ours.url)
+            ids = track(page, 3)
+            eventually(lambda: len(topic.sent) == 3, 20)
+            eventually(lambda: left(page) == 0)
+            context.close()
+    assert [json.loads(raw)["event_id"] for _, raw in topic.sent] == ids
 
 
 def test_a_visitor_stays_the_same_over_pages_and_becomes_the_user_who_signs_in(shop: Shop) -> None:

@@ -204,6 +204,34 @@ async def test_a_body_that_does_not_come_to_its_end_is_given_up(topic: Recording
     }
 
 
+async def test_a_body_that_comes_after_its_headers_is_waited_for(
+    topic: RecordingTopic, settings: CollectorSettings
+) -> None:
+    there = asyncio.Event()
+
+    async def later() -> AsyncIterator[bytes]:
+        await there.wait()
+        yield json.dumps(EVENT).encode()
+
+    request = Posted(later(), length=len(json.dumps(EVENT)))
+    app = build_app(topic, settings)  # type: ignore[arg-type]
+    going = asyncio.create_task(app(request.scope, request.receive, request.send))
+    asyncio.get_running_loop().call_later(0.02, there.set)
+    await asyncio.wait_for(going, 5)
+    assert (request.status, len(topic.sent)) == (201, 1)
+
+
+async def test_a_body_of_which_nothing_comes_is_given_up(topic: RecordingTopic) -> None:
+    async def nothing() -> AsyncIterator[bytes]:
+        await asyncio.Event().wait()
+        yield b""
+
+    request = Posted(nothing())
+    app = build_app(topic, CollectorSettings.load(collect_body_seconds=0.05))  # type: ignore[arg-type]
+    await asyncio.wait_for(app(request.scope, request.receive, request.send), 5)
+    assert request.status == 408
+
+
 async def test_a_client_that_leaves_in_the_middle_is_no_error(topic: RecordingTopic) -> None:
     async def leaves() -> AsyncIterator[bytes]:
         yield b'{"event_id":'

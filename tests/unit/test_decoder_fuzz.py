@@ -8,6 +8,7 @@ import os
 import random
 import re
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -78,7 +79,7 @@ def _other_values(chance: random.Random) -> dict[str, Any]:
         if chance.random() < 0.15:
             part.pop(name, None)
         else:
-            part[name] = chance.choice(VALUES)
+            part[name] = deepcopy(chance.choice(VALUES))
     return event
 
 

@@ -10,33 +10,17 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any
 
 import httpx
-import msgspec
 import structlog
 
+from anmodel.client.answers import LONGEST_WAIT, Answered, name_of, problem_of, read_answer, retry_after
 from anmodel.client.report import SendReport
 from anmodel.errors import InputError, UnavailableError
 
 log = structlog.get_logger()
 
 _TRY_AGAIN = (408, 429, 500, 502, 503, 504)
-_LONGEST_WAIT = 5.0
-
-
-class _Answered(msgspec.Struct):
-    """One event's line in the collector's answer."""
-
-    index: int
-    status: str
-    event_id: str | None = None
-    field: str | None = None
-    reason: str | None = None
-
-
-class _BatchAnswer(msgspec.Struct):
-    events: list[_Answered]
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +142,7 @@ class _Sending:
             if len(unconfirmed) < len(batch):  # the collector gets on: start waiting anew
                 deadline, wait = time.monotonic() + self._options.retry_for, self._options.first_wait
             batch = unconfirmed
-            pause = max(wait, _retry_after(response))
+            pause = max(wait, retry_after(response))
             cause = problem or (f"HTTP {response.status_code}" if response is not None else "")
             self._complain(cause)
             if time.monotonic() + pause > deadline:
@@ -168,7 +152,7 @@ class _Sending:
                 )
             self._report.retries += 1
             await asyncio.sleep(pause)
-            wait = min(wait * 2, _LONGEST_WAIT)
+            wait = min(wait * 2, LONGEST_WAIT)
 
     def _complain(self, cause: str) -> None:
         """Say once an outage that sending waits."""
@@ -199,7 +183,7 @@ class _Sending:
             await self._deliver(batch[:middle])
             await self._deliver(batch[middle:])
             return []
-        if status in (201, 207, 422, 503) and (answer := _read_answer(response, len(batch))):
+        if status in (201, 207, 422, 503) and (answer := read_answer(response, len(batch))):
             return self._count(answer, batch)
         if 200 <= status < 300:
             self._report.accepted += len(batch)
@@ -207,62 +191,22 @@ class _Sending:
         if status in _TRY_AGAIN:
             return batch
         if status in (413, 422):
-            at, reason = _problem(response)
+            at, reason = problem_of(response)
             for event in batch:
-                self._report.refuse(_name(event), at, reason)
+                self._report.refuse(name_of(event), at, reason)
             return []
         if status in (401, 403):
-            raise InputError(f"{self._url} does not take events with this write key: {_problem(response)[1]}")
+            raise InputError(f"{self._url} does not take events with this write key: {problem_of(response)[1]}")
         raise InputError(f"{self._url} answered HTTP {status}: {response.text[:200]!r}. Is it a collector's /collect?")
 
-    def _count(self, answer: list[_Answered], batch: list[bytes]) -> list[bytes]:
+    def _count(self, answer: list[Answered], batch: list[bytes]) -> list[bytes]:
         again = []
         for item in answer:
             if item.status == "accepted":
                 self._report.accepted += 1
             elif item.status == "refused":
-                name = item.event_id or _name(batch[item.index])
+                name = item.event_id or name_of(batch[item.index])
                 self._report.refuse(name, item.field or "body", item.reason or "no reason given")
             else:
                 again.append(batch[item.index])
         return again
-
-
-_answer_decoder = msgspec.json.Decoder(_BatchAnswer)
-
-
-def _read_answer(response: httpx.Response, size: int) -> list[_Answered] | None:
-    """The answer per event, None if this is not one for `size` events."""
-    try:
-        answer = _answer_decoder.decode(response.content).events
-    except msgspec.MsgspecError:
-        return None
-    return answer if [item.index for item in answer] == list(range(size)) else None
-
-
-def _problem(response: httpx.Response) -> tuple[str, str]:
-    """Field and reason of a problem answer: ours, or any other's text."""
-    try:
-        body: Any = msgspec.json.decode(response.content)
-        first = body["detail"][0]
-        return str(first["field"]), str(first["reason"])
-    except (msgspec.MsgspecError, LookupError, TypeError):
-        return "body", f"HTTP {response.status_code} {response.text[:100]}"
-
-
-def _retry_after(response: httpx.Response | None) -> float:
-    """Seconds the collector asks to wait, at most `_LONGEST_WAIT`."""
-    if response is None:
-        return 0.0
-    try:
-        return min(float(response.headers.get("retry-after", 0)), _LONGEST_WAIT)
-    except ValueError:
-        return 0.0
-
-
-def _name(event: bytes) -> str:
-    """How a refused event is called in the report."""
-    try:
-        return str(msgspec.json.decode(event)["event_id"])
-    except (msgspec.MsgspecError, LookupError, TypeError):
-        return event[:60].decode(errors="replace")

@@ -27,11 +27,13 @@ def split_body(body: bytes, content_type: bytes = b"") -> Body:
     text = body.strip()
     if not text:
         raise EventRefused("body", "empty; allowed: an event as a JSON object, an array of events, or one event a line")
-    if (content_type and _is_ndjson(content_type)) or (b"\n" in text and _looks_like_lines(text)):
+    if (content_type != b"application/json" and _is_ndjson(content_type)) or (
+        b"\n" in text and _looks_like_lines(text)
+    ):
         return Body([line for line in map(bytes.strip, text.split(b"\n")) if line], single=False)
     if text.startswith(b"["):
         return Body(_elements(text), single=False)
-    return Body([text], single=True)
+    return Body([text], True)
 
 
 def _is_ndjson(content_type: bytes) -> bool:
