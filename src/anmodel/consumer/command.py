@@ -1,6 +1,8 @@
 """`anmodel consumer`."""
 
+import os
 import signal
+import sys
 import threading
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Annotated
@@ -92,6 +94,7 @@ def _reset(settings: ConsumerSettings, reset_to: str, apply: bool) -> None:
 def _consume(settings: ConsumerSettings) -> None:
     from prometheus_client import CollectorRegistry
 
+    from anmodel.consumer.loop import INSERT_THREADS
     from anmodel.consumer.watching import Watch
     from anmodel.warehouse import Warehouse
 
@@ -110,6 +113,10 @@ def _consume(settings: ConsumerSettings) -> None:
     watched = loops(settings, warehouse, registry, stop)
     watch.follow(watched, warehouse.fault)
     run(watched, stop)
+    if any(thread.name.startswith(INSERT_THREADS) for thread in threading.enumerate()):
+        # inserts that ClickHouse does not answer: their blocks come again, and nobody waits for them here
+        sys.stdout.flush()
+        os._exit(0)
 
 
 def _streams(settings: ConsumerSettings) -> "list[tuple[str, Stream, str]]":
