@@ -5,10 +5,18 @@ Producers are idempotent and wait for all replicas (`acks=all`). How the collect
 
 import itertools
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    Producer,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
 from anmodel.brokers import LastFault, client_options, producer_options
@@ -20,6 +28,7 @@ TOPICS = ("raw-events", "raw-events-dead", "predictions", "model-events")
 predictions: what the gateway answered. model-events: news of models (a new champion, drift)."""
 
 _READY_SECONDS = 3.0
+_READ_SECONDS = 30.0
 
 
 def create_topics(settings: KafkaSettings, partitions: int = 3, names: Iterable[str] = TOPICS) -> list[str]:
@@ -61,6 +70,41 @@ class TopicCheck:
         self._admin.poll(0)
         self._heard.clear()
         return f"topic {self._topic}: {error}" if error is not None else ""
+
+
+def read_topic(settings: KafkaSettings, topic: str) -> Iterator[Message]:
+    """All messages of a topic up to where it ends now, of partition after partition; raises `TopicError`.
+
+    Joins no group and commits nothing, so it may run at any time.
+    """
+    options = {"group.id": "anmodel-desk", "enable.auto.commit": False, "enable.partition.eof": True}
+    reader = Consumer({**client_options(settings), **options})
+    try:
+        found = reader.list_topics(topic, _READ_SECONDS).topics[topic]
+        if found.error is not None:
+            raise TopicError(f"topic {topic}: {found.error}")
+        for partition in sorted(found.partitions):
+            reader.assign([TopicPartition(topic, partition, OFFSET_BEGINNING)])
+            yield from _to_the_end(reader, topic)
+    except KafkaException as error:
+        raise TopicError(f"topic {topic}: Kafka does not answer: {error.args[0].str()}") from error
+    finally:
+        reader.close()
+
+
+def _to_the_end(reader: Consumer, topic: str) -> Iterator[Message]:
+    """The messages of the partition that the reader has."""
+    while True:
+        message = reader.poll(_READ_SECONDS)
+        if message is None:
+            raise TopicError(f"topic {topic}: Kafka did not answer for {_READ_SECONDS:g} s")
+        error = message.error()
+        if error is None:
+            yield message
+        elif error.code() == KafkaError._PARTITION_EOF:
+            return
+        elif error.fatal() or not error.retriable():
+            raise TopicError(f"topic {topic}: {error.str()}")
 
 
 def send_all(producer: Producer, topic: str, messages: Iterable[dict[str, Any]], seconds: float = 30.0) -> None:
