@@ -9,7 +9,7 @@ PYTEST ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test unit faults soak dag-test cluster-test check format docs lock images preflight cluster platform clean
+.PHONY: help demo up test unit faults soak dag-test bench cluster-test check format docs lock images preflight cluster platform clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -40,21 +40,24 @@ SEED    ?= 1
 dag-test: $(AIRFLOW)/airflow-test.done ## The DAGs alone, in Airflow; it and KServe cannot share an environment
 	@$(AIRFLOW)/bin/pytest -c tests/dags/pytest.ini tests/dags
 
+bench: $(VENV)/dev.done ## Measure: NAME=collector, say; ARGS for its own options (docs/benchmarks.md)
+	@$(BIN)/python -m bench $(NAME) $(ARGS)
+
 cluster-test: $(VENV)/dev.done ## Images, chart and platform on the cluster that KUBECONFIG names (docs/cluster-tests.md)
 	@PYTHONPATH=tests/cluster $(BIN)/pytest $(addprefix tests/cluster/test_,$(addsuffix .py,$(CLUSTER_TESTS))) $(PYTEST)
 CLUSTER_TESTS ?= images road policies limits kills releases rotation serving batch
 
 check: $(VENV)/dev.done ## Format, lint, types, import rules
-	@$(BIN)/ruff format --check src dags tests k8s
-	@$(BIN)/ruff check src dags tests k8s
+	@$(BIN)/ruff format --check src dags tests k8s bench
+	@$(BIN)/ruff check src dags tests k8s bench
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/hadolint images/*.Dockerfile tests/cluster/images/*.Dockerfile
 	@$(BIN)/shellcheck $$(grep -rlIE '^#!.*[/ ](ba)?sh$$' .ci images k8s tests)
 
 format: $(VENV)/dev.done ## Format the code and mend what can be mended
-	@$(BIN)/ruff check --fix --quiet src dags tests k8s || true
-	@$(BIN)/ruff format src dags tests k8s
+	@$(BIN)/ruff check --fix --quiet src dags tests k8s bench || true
+	@$(BIN)/ruff format src dags tests k8s bench
 
 docs: $(VENV)/dev.done ## Make the pages that come from the code
 	@$(BIN)/python docs/render.py

@@ -10,7 +10,10 @@
     ├── NotReadyError           something needed is not there yet (no snapshot)    exit 4, HTTP 503
     └── UnavailableError        an outside system does not answer; try again       exit 5, HTTP 503
         ├── TopicError          Kafka
+        │   └── MessageTooLarge     a topic takes no message of that size
         ├── WarehouseError      ClickHouse
+        │   ├── RowsRefused         it refuses rows for what they hold
+        │   └── InsertTooLarge      it takes them only in smaller pieces
         ├── LakeError           the folder or bucket of Parquet
         ├── RegistryError       MLflow
         ├── UsersError          the users database
@@ -87,8 +90,29 @@ class TopicError(UnavailableError):
     """Kafka did not take or give messages."""
 
 
+class MessageTooLarge(TopicError):
+    """A message is larger than its topic takes: no repeat changes that."""
+
+
 class WarehouseError(UnavailableError):
-    """ClickHouse did not answer or refused a statement; the message carries its own code and text."""
+    """ClickHouse did not answer or refused a statement; the message carries its own code and text.
+
+    `code` is ClickHouse's, None where it did not answer.
+    """
+
+    code: int | None
+
+    def __init__(self, message: str, code: int | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class RowsRefused(WarehouseError):
+    """ClickHouse refuses an insert for what its rows hold: the same rows again would be refused again."""
+
+
+class InsertTooLarge(WarehouseError):
+    """ClickHouse refuses an insert for its size (rows, memory, months); it may take the rows in smaller pieces."""
 
 
 class LakeError(UnavailableError):

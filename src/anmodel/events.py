@@ -28,7 +28,7 @@ MAX_TEXT = 256
 MAX_PRICE = 1e12
 _FLOAT_HOLDS = 10**300
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _PATH = re.compile(r" - at `\$\.?(.*)`$")
 _Id = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_TEXT)]
 
@@ -110,7 +110,7 @@ def _refusal(message: str) -> EventRefused:
 def _check_texts(event: Event) -> None:
     for field in ("event_id", "session_id", "user_id", "region"):
         text: str = getattr(event, field)
-        if found := _CONTROL.search(text):
+        if found := CONTROL.search(text):
             raise EventRefused(field, f"control character U+{ord(found[0]):04X} at {found.start()}; none are allowed")
 
 
@@ -121,7 +121,7 @@ def _check_properties(properties: dict[str, Any]) -> None:
             raise EventRefused(
                 "properties.item_id", f"got {_kind(item)}; allowed: text of at most {MAX_TEXT} characters"
             )
-        if len(item) > MAX_TEXT or _CONTROL.search(item):
+        if len(item) > MAX_TEXT or CONTROL.search(item):
             raise EventRefused(
                 "properties.item_id", f"allowed: text of at most {MAX_TEXT} characters without control characters"
             )

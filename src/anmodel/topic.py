@@ -16,7 +16,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
 from anmodel.brokers import LastFault, client_options, producer_options
-from anmodel.errors import TopicError
+from anmodel.errors import MessageTooLarge, TopicError
 from anmodel.settings import KafkaSettings
 
 TOPICS = ("raw-events", "raw-events-dead", "predictions", "model-events")
@@ -194,15 +194,17 @@ class _Delivery:
 
 
 def send_all(producer: Producer, topic: str, messages: Iterable[dict[str, Any]], seconds: float = 30.0) -> None:
-    """Send messages (keyword arguments of `produce`) and wait until the broker has them all, else `TopicError`.
+    """Send messages (keyword arguments of `produce`) and wait until the broker has them all, else `TopicError`:
+    `MessageTooLarge` if the topic will never take one of them.
 
     After an error the producer may be of no use any more; try again with another.
     """
     failures: list[str] = []
+    too_large: list[str] = []
 
     def note(error: KafkaError | None, message: Message) -> None:
         if error is not None:
-            failures.append(error.str())
+            (too_large if error.code() == KafkaError.MSG_SIZE_TOO_LARGE else failures).append(error.str())
 
     sent = itertools.count()
     try:
@@ -212,8 +214,13 @@ def send_all(producer: Producer, topic: str, messages: Iterable[dict[str, Any]],
             producer.poll(0)
         left = producer.flush(seconds)
     except KafkaException as error:
+        if error.args[0].code() == KafkaError.MSG_SIZE_TOO_LARGE:
+            producer.flush(seconds)
+            raise MessageTooLarge(f"{topic}: {error.args[0].str()}") from error
         # such a producer never sends again; Kafka has refused it the right to, as a rule
         raise TopicError(f"{topic}: Kafka takes no messages from this producer: {error.args[0].str()}") from error
+    if too_large:
+        raise MessageTooLarge(f"{topic}: {too_large[0]}")
     if left or failures:
         raise TopicError(
             f"{topic}: {len(failures) + left} of {next(sent)} messages not acknowledged"

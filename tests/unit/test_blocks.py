@@ -1,16 +1,17 @@
 """Blocks, and how offsets are committed."""
 
 import json
-from concurrent.futures import Future
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
-from anmodel.consumer.assigned import Assigned
 from anmodel.consumer.blocks import Block, Message, Partition, make_block
-from anmodel.consumer.streams import Stream, events_stream, predictions_stream
+from anmodel.consumer.streams import Row, Stream, events_stream, predictions_stream
 from anmodel.predictions import PREDICTIONS_SCHEMA
 from anmodel.settings import ConsumerSettings
 from anmodel.warehouse import EVENTS_SCHEMA
@@ -47,6 +48,9 @@ class Sent:
     def timestamp(self) -> tuple[int, int]:
         return (2, RECEIVED)
 
+    def __len__(self) -> int:
+        return len(self.content or b"")
+
 
 LOGGED: dict[str, Any] = {
     "prediction_id": "0b9e3c0e-8a44-4a35-9d0c-1df0a2b0a001",
@@ -78,7 +82,8 @@ def events_of(max_age_days: int = 1825) -> Stream:
 
 
 def block_of(messages: list[Message], stream: Stream | None = None) -> Block:
-    return make_block(stream or events_of(), PLACE, messages)
+    first, last = (message.offset() or 0 for message in (messages[0], messages[-1]))
+    return make_block(stream or events_of(), PLACE, first, last, messages)
 
 
 def prediction_block_of(*messages: Message) -> Block:
@@ -109,10 +114,17 @@ def test_messages_that_are_no_events_are_kept_whole_with_the_reason() -> None:
 
 
 def test_a_message_that_our_own_code_cannot_read_is_kept_whole_and_stops_nothing() -> None:
-    unforeseen = Sent(0, 5)  # type: ignore[arg-type]
-    block = block_of([unforeseen, sent(1)])
-    assert block.rows["offset"].to_pylist() == [1]
-    assert block.refused[0].reason.startswith("could not be read: TypeError: ")
+    stream = events_of()
+
+    def read(value: bytes, received: int) -> Row:
+        return stream.read(value, received) if b"e2" not in value else (1 // 0,)
+
+    def read_many(values: Sequence[bytes | None], received: Sequence[int]) -> list[pa.Array] | None:
+        raise ValueError("unforeseen")
+
+    block = block_of([sent(0), sent(1, event_id="e2")], replace(stream, read=read, read_many=read_many))
+    assert block.rows["offset"].to_pylist() == [0]
+    assert block.refused[0].reason.startswith("could not be read: ZeroDivisionError: ")
 
 
 def test_an_events_age_is_judged_by_when_the_broker_took_it_not_by_the_clock_now() -> None:
@@ -173,29 +185,22 @@ def test_a_prediction_of_long_ago_is_judged_by_when_the_broker_took_it() -> None
     assert not prediction_block_of(logged(1, predicted_at=(at - timedelta(days=1824)).isoformat())).refused
 
 
-def test_offsets_are_committed_only_up_to_the_first_block_still_under_way() -> None:
-    assigned = Assigned(PLACE)
-    futures: list[Future[None]] = [Future() for _ in range(3)]
-    for last, future in zip((9, 19, 29), futures, strict=True):
-        assigned.track(last, future)
-    futures[1].set_result(None)
-    assert assigned.finished() is None
-    futures[0].set_result(None)
-    assert assigned.finished() == 20
-    assert assigned.finished() is None
-    futures[2].set_exception(OSError("gone"))
-    with pytest.raises(OSError, match="gone"):
-        assigned.finished()
+def test_the_same_messages_make_the_same_digest_and_any_other_content_another() -> None:
+    digest = block_of([sent(0), sent(1)]).digest
+    assert block_of([sent(0), sent(1)]).digest == digest
+    assert block_of([sent(0), sent(1, region="UA-40")]).digest != digest
+    assert block_of([Sent(0, None), sent(1)]).digest != digest
 
 
-def test_a_block_is_due_when_full_or_when_its_first_message_waited() -> None:
-    assigned = Assigned(PLACE)
-    assert not assigned.is_due(2, 0.0)
-    assigned.add(sent(0))
-    assert not assigned.is_due(2, 60.0)
-    assert assigned.is_due(2, 0.0)
-    assigned.add(sent(1))
-    assigned.add(sent(2))
-    assert assigned.is_due(2, 60.0)
-    assert [message.offset() for message in assigned.cut(2)] == [0, 1]
-    assert assigned.waiting == 1
+def test_messages_that_are_not_plain_leave_the_others_of_their_block_as_they_are() -> None:
+    plain = [sent(offset, event_id=str(offset)) for offset in range(2500)]
+    mixed: list[Message] = [*plain[:1100], Sent(1100, b"{}"), *plain[1101:]]
+    block = block_of(mixed)
+    expected = block_of(list(plain)).rows
+    assert block.rows.equals(expected.filter(pc.not_equal(expected["offset"], 1100)))
+    assert [refused.offset for refused in block.refused] == [1100]
+
+
+def test_a_row_that_the_engine_refuses_is_found_again_among_the_messages() -> None:
+    block = block_of([sent(3), sent(5, event_id="e5"), sent(9)])
+    assert block.refuse(5, "row", "no").value == sent(5, event_id="e5").content

@@ -53,21 +53,19 @@ def loops(
     from anmodel.consumer.dead import DeadLetters
     from anmodel.consumer.loop import ConsumerLoop
     from anmodel.consumer.metrics import EVENTS, PREDICTIONS, ConsumerMetrics
+    from anmodel.consumer.present import Present
     from anmodel.consumer.storing import Storage
     from anmodel.consumer.streams import Stream, events_stream, predictions_stream
     from anmodel.consumer.watching import Watched
+    from anmodel.consumer.work import Work
     from anmodel.topic import TopicCheck
 
     def watched(part: str, stream: Stream, prefix: str, needed: bool) -> Watched:
-        loop = ConsumerLoop(
-            settings,
-            stream,
-            Consumer(consumer_options(settings, settings.consumer_group)),
-            Storage(warehouse, stream, stop.wait),
-            DeadLetters(settings, stream.dead_topic),
-            ConsumerMetrics(prefix, registry),
-            stop,
-        )
+        metrics = ConsumerMetrics(prefix, registry)
+        storage = Storage(warehouse, Present(warehouse, stream), stream, metrics)
+        work = Work(stream, storage, DeadLetters(settings, stream.dead_topic), metrics)
+        consumer = Consumer(consumer_options(settings, settings.consumer_group))
+        loop = ConsumerLoop(settings, stream.topic, consumer, work, metrics, stop)
         return Watched(part, loop, TopicCheck(settings, stream.topic).fault, needed)
 
     made = [watched("kafka", events_stream(settings), EVENTS, needed=True)]

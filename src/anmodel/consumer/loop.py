@@ -1,73 +1,75 @@
-"""The consumer's loop: fetch, cut blocks, store them, commit."""
+"""The consumer's loop: fetch, cut blocks, write them down, store them, commit."""
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from itertools import groupby
 
 import structlog
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
-from confluent_kafka import Message as KafkaMessage
+from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from anmodel.consumer.assigned import Assigned
-from anmodel.consumer.blocks import Block, Message, Partition, make_block, offset_of
-from anmodel.consumer.dead import DeadLetters
+from anmodel.consumer.blocks import Partition, offset_of
+from anmodel.consumer.fetching import Fetching
 from anmodel.consumer.metrics import ConsumerMetrics
-from anmodel.consumer.storing import Stopped, Storage
-from anmodel.consumer.streams import Stream
-from anmodel.errors import TopicError
+from anmodel.consumer.positions import Positions
+from anmodel.consumer.work import Work
 from anmodel.settings import ConsumerSettings
 
-_POLL_SECONDS = 0.05
 _FINISH_SECONDS = 5.0
+_LAG_SECONDS = 1.0
 
 log = structlog.get_logger()
 
 
 class ConsumerLoop:
-    """Moves messages of one stream from its topic into its table, as part of a consumer group.
+    """Moves messages of one topic into its table, as part of a consumer group.
 
-    An offset is committed after its block is stored and its dead letters are written, never before. Fetching pauses
-    while as many blocks are under way as may be, so memory stays bounded however slow ClickHouse is.
+    A block's end is in Kafka before the block is tried, and an offset is committed once all before it is stored and its
+    dead letters are written, never before. Fetching stops while as much waits as an insert takes, so memory stays
+    bounded however slow ClickHouse is.
     """
 
     def __init__(
         self,
         settings: ConsumerSettings,
-        stream: Stream,
+        topic: str,
         consumer: Consumer,
-        storage: Storage,
-        dead: DeadLetters,
+        work: Work,
         metrics: ConsumerMetrics,
         stop: threading.Event,
     ) -> None:
-        self._settings = settings
-        self._stream = stream
-        self._consumer = consumer
-        self._storage = storage
-        self._dead = dead
-        self._metrics = metrics
-        self._stop = stop
-        self._assigned: dict[Partition, Assigned] = {}
-        self._started: set[Partition] = set()
-        self._pool = ThreadPoolExecutor(settings.max_inflight_inserts, "insert")
-        self._slots = settings.max_inflight_inserts
-        self._paused: bool | None = False  # None: new partitions are fetched, old ones perhaps not
-        self._fault = ""
+        self.topic = topic
+        self.metrics = metrics
         self.last_turn = time.monotonic()
+        self._settings = settings
+        self._consumer = consumer
+        self._work = work
+        self._stop = stop
+        self._positions = Positions(consumer)
+        self._fetching = Fetching(consumer, settings.batch_size)
+        self._assigned: dict[int, Assigned] = {}
+        self._pool = ThreadPoolExecutor(settings.max_inflight_inserts, "insert")
+        self._fault = ""
+        self._lag_at = 0.0
 
     def run(self) -> None:
         """Loop until `stop` is set, then finish what is under way and leave the group."""
-        self._consumer.subscribe(
-            [self._stream.topic], on_assign=self._assign, on_revoke=self._revoke, on_lost=self._lose
-        )
+        self._consumer.subscribe([self.topic], on_assign=self._assign, on_revoke=self._revoke, on_lost=self._lose)
         try:
             while not self._stop.is_set():
                 self._turn()
         finally:
             self._finish(self._assigned.values())
+            self._give_up(list(self._assigned))
             self._consumer.close()
             self._pool.shutdown(wait=False, cancel_futures=True)
+
+    @property
+    def partitions(self) -> int:
+        """How many partitions are assigned."""
+        return len(self._assigned)
 
     def group_fault(self) -> str:
         """What Kafka last complained of, empty if nothing has come since partitions were assigned.
@@ -78,117 +80,114 @@ class ConsumerLoop:
 
     def _turn(self) -> None:
         self.last_turn = time.monotonic()
-        self._pause_or_resume()
-        for message in self._consumer.consume(self._settings.batch_size, _POLL_SECONDS):
-            self._take(message)
-        for assigned in self._assigned.values():
-            self._start_blocks(assigned)
-        self._commit(self._assigned.values())
+        many = list(self._assigned.values())
+        self._positions.read(many)
+        waiting = sum(assigned.waiting for assigned in many)
+        busy = self._busy() if self._unfinished() >= self._most() else []
+        self._take(self._fetching.fetch(waiting, sum(assigned.waiting_bytes for assigned in many), busy))
+        self._cut()
+        self._positions.write(self._assigned.values())
+        self._begin()
+        self._note_lag()
 
-    def _take(self, message: KafkaMessage) -> None:
+    def _take(self, messages: Sequence[Message]) -> None:
+        """Keep what was fetched; partitions come in runs."""
+        for number, run in groupby(messages, Message.partition):
+            good = [message for message in run if message.error() is None or self._note_fault(message)]
+            assigned = None if number is None else self._assigned.get(number)
+            if not good or assigned is None:
+                continue
+            self.metrics.fetched.inc(len(good))
+            if not assigned.add(good):
+                self._begin_anew(assigned, good)
+
+    def _note_fault(self, message: Message) -> bool:
+        """Keep in mind what Kafka reports in a message's place; False: there is no message."""
         error = message.error()
-        if error is not None:
-            if error.code() != KafkaError._PARTITION_EOF:
-                log.warning("Kafka reported a fault", topic=self._stream.topic, error=error.str())
-                self._fault = error.str()
-            return
-        partition = Partition(str(message.topic()), int(message.partition() or 0))
-        if assigned := self._assigned.get(partition):
-            assigned.add(message)
+        assert error is not None
+        if error.code() != KafkaError._PARTITION_EOF:
+            log.warning("Kafka reported a fault", topic=self.topic, error=error.str())
+            self._fault = error.str()
+        return False
 
-    def _busy(self) -> int:
-        return sum(not future.done() for assigned in self._assigned.values() for future in assigned.futures())
+    def _begin_anew(self, assigned: Assigned, messages: Sequence[Message]) -> None:
+        """Offsets went back: the topic was made anew, as a rule. What was written down says nothing of this one.
 
-    def _pause_or_resume(self) -> None:
-        """Stop fetching while a block's worth of messages waits that no insert can take, and go on after."""
-        waiting = sum(assigned.waiting for assigned in self._assigned.values())
-        full = self._busy() >= self._slots and waiting >= self._settings.batch_size
-        if full == self._paused:
-            return
-        self._paused = full
-        places = self._consumer.assignment()
-        (self._consumer.pause if full else self._consumer.resume)(places)
+        All that is not stored must come once more: it does, if the messages begin no later than what is not stored.
+        """
+        number, first = assigned.partition.number, offset_of(messages[0])
+        log.warning("offsets went back", topic=self.topic, partition=number, offset=first)
+        assigned.gone.set()
+        fresh = self._assigned[number] = Assigned(assigned.partition)
+        fresh.begin(None)
+        if first <= (start := assigned.start(first)):
+            fresh.add(messages)
+        else:
+            self._consumer.seek(TopicPartition(self.topic, number, start))
 
-    def _start_blocks(self, assigned: Assigned) -> None:
-        size, timeout = self._settings.batch_size, self._settings.batch_timeout
-        while assigned.is_due(size, timeout) and self._busy() < self._slots:
-            messages = assigned.cut(size)
-            if assigned.partition not in self._started:
-                self._storage.begin(assigned.partition, offset_of(messages[0]))
-                self._started.add(assigned.partition)
-            future = self._pool.submit(self._store, assigned.partition, messages)
-            assigned.track(offset_of(messages[-1]), future)
+    def _most(self) -> int:
+        """Blocks cut at once: those that are inserted, and one that follows without delay."""
+        return self._settings.max_inflight_inserts + 1
 
-    def _store(self, partition: Partition, messages: list[Message]) -> None:
-        """One block, in a thread of its own."""
-        block = make_block(self._stream, partition, messages)
-        with self._metrics.insert_seconds.time():
-            self._storage.store(block)
-        self._write_dead(block)
-        self._metrics.note(block)
+    def _unfinished(self) -> int:
+        return sum(assigned.unfinished for assigned in self._assigned.values())
 
-    def _write_dead(self, block: Block) -> None:
-        attempt = 0
-        while True:
-            try:
-                return self._dead.write(block)
-            except TopicError as error:
-                log.warning("dead letters not acknowledged", block=block.name, error=str(error))
-                if self._stop.wait(min(10.0, 0.2 * 2**attempt)):
-                    raise Stopped from error
-                attempt = min(attempt + 1, 6)
+    def _busy(self) -> list[Future[bool]]:
+        return [result for assigned in self._assigned.values() for result in assigned.results() if not result.done()]
 
-    def _commit(self, many: Iterable[Assigned]) -> None:
-        offsets = []
+    def _cut(self) -> None:
+        """Cut the blocks that are due, of the partition with most messages first; all are if too many wait together."""
+        size = self._settings.batch_size
+        many = sorted(self._assigned.values(), key=lambda assigned: -assigned.waiting)
+        crowded = sum(assigned.waiting for assigned in many) >= 2 * size
         for assigned in many:
-            offset = _finished(assigned)
-            if offset is not None:
-                offsets.append(TopicPartition(assigned.partition.topic, assigned.partition.number, offset))
-        if not offsets:
+            while self._unfinished() < self._most():
+                if not assigned.cut(size, 0 if crowded else self._settings.batch_timeout):
+                    break
+
+    def _begin(self) -> None:
+        for assigned in self._assigned.values():
+            while (cut := assigned.next_to_begin()) is not None:
+                assert assigned.past is not None
+                cut.result = self._pool.submit(self._work.do, cut, assigned.past, assigned.gone)
+
+    def _note_lag(self) -> None:
+        if self.last_turn - self._lag_at < _LAG_SECONDS:
             return
-        try:
-            self._consumer.commit(offsets=offsets, asynchronous=False)
-        except KafkaException as error:
-            # what is stored but not committed comes again, and is found in the table then
-            log.warning("commit failed", error=error.args[0].str())
+        self._lag_at = self.last_turn
+        for number, assigned in self._assigned.items():
+            _, end = self._consumer.get_watermark_offsets(TopicPartition(self.topic, number), cached=True)
+            if end >= 0:
+                self.metrics.lag.labels(str(number)).set(max(0, end - assigned.start(end)))
 
     def _finish(self, many: Iterable[Assigned]) -> None:
         """Wait for the blocks under way and commit them. What waits for its block comes again, to whoever is next."""
         many = list(many)
-        wait(_futures(many), timeout=_FINISH_SECONDS)
-        self._commit(many)
+        wait([result for assigned in many for result in assigned.results()], timeout=_FINISH_SECONDS)
+        self._positions.write(many)
+
+    def _give_up(self, numbers: Iterable[int]) -> None:
+        for number in numbers:
+            if assigned := self._assigned.pop(number, None):
+                assigned.gone.set()
+                self.metrics.forget(number)
+        self.metrics.partitions.set(len(self._assigned))
 
     def _assign(self, consumer: Consumer, places: list[TopicPartition]) -> None:
         for place in places:
-            partition = Partition(place.topic, place.partition)
-            self._assigned[partition] = Assigned(partition)
-            self._started.discard(partition)
-        self._paused = None
+            self._assigned[place.partition] = Assigned(Partition(self.topic, place.partition))
+        self._fetching.renew()
         self._fault = ""
-        self._metrics.partitions.set(len(self._assigned))
+        self.metrics.partitions.set(len(self._assigned))
         self._tell("partitions assigned", places)
 
     def _revoke(self, consumer: Consumer, places: list[TopicPartition]) -> None:
-        leaving = [a for place in places if (a := self._assigned.get(Partition(place.topic, place.partition)))]
-        self._finish(leaving)
+        self._finish(assigned for place in places if (assigned := self._assigned.get(place.partition)))
         self._lose(consumer, places)
 
     def _lose(self, consumer: Consumer, places: list[TopicPartition]) -> None:
-        for place in places:
-            self._assigned.pop(Partition(place.topic, place.partition), None)
-        self._metrics.partitions.set(len(self._assigned))
+        self._give_up(place.partition for place in places)
         self._tell("partitions revoked", places)
 
     def _tell(self, what: str, places: list[TopicPartition]) -> None:
-        log.info(what, topic=self._stream.topic, partitions=sorted(place.partition for place in places))
-
-
-def _futures(many: Iterable[Assigned]) -> list[Future[None]]:
-    return [future for assigned in many for future in assigned.futures()]
-
-
-def _finished(assigned: Assigned) -> int | None:
-    try:
-        return assigned.finished()
-    except Stopped:
-        return None
+        log.info(what, topic=self.topic, partitions=sorted(place.partition for place in places))

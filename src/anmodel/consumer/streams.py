@@ -1,6 +1,6 @@
 """The streams that the consumer moves, and all that differs between them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -8,6 +8,7 @@ from functools import partial
 import pyarrow as pa
 
 from anmodel import predictions
+from anmodel.consumer.reading import read_events
 from anmodel.events import decode_event, encode_properties
 from anmodel.predictions import PREDICTIONS_SCHEMA
 from anmodel.settings import ConsumerSettings
@@ -24,8 +25,9 @@ class Stream:
     """One topic and the table that its messages become rows of.
 
     `read` makes a row of a message's body and of when the broker took it (ms since 1970 UTC): the columns of `schema`
-    without the last two, which are partition and offset. It raises `MessageRefused`. `key` are the columns by which the
-    table knows a row.
+    without the last two, which are partition and offset. It raises `MessageRefused`. `read_many`, where there is one,
+    makes the same columns of many messages at once, or None if they must be read singly. `key` are the columns by which
+    the table knows a row, `time` the one that its months go by.
     """
 
     topic: str
@@ -33,18 +35,23 @@ class Stream:
     table: str
     schema: pa.Schema
     key: tuple[str, ...]
+    time: str
     read: Callable[[bytes, int], Row]
+    read_many: Callable[[Sequence[bytes | None], Sequence[int]], list[pa.Array] | None] | None = None
 
 
 def events_stream(settings: ConsumerSettings) -> Stream:
     """Accepted events, into `events_raw`."""
+    max_age_days = settings.event_max_age_days + _CLOCK_SLACK_DAYS
     return Stream(
         topic=settings.kafka_topic,
         dead_topic=settings.kafka_dead_topic,
         table="events_raw",
         schema=EVENTS_SCHEMA,
         key=("user_id", "ts", "event_id"),
-        read=partial(_event, max_age_days=settings.event_max_age_days + _CLOCK_SLACK_DAYS),
+        time="ts",
+        read=partial(_event, max_age_days=max_age_days),
+        read_many=partial(read_events, max_age_days=max_age_days),
     )
 
 
@@ -56,6 +63,7 @@ def predictions_stream(settings: ConsumerSettings) -> Stream:
         table="predictions",
         schema=PREDICTIONS_SCHEMA,
         key=("service", "predicted_at", "prediction_id"),
+        time="predicted_at",
         read=_prediction,
     )
 

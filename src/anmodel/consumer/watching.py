@@ -31,8 +31,12 @@ class Watched:
     needed: bool = True
 
     def fault(self) -> str:
-        """Why no messages come, empty when they can."""
-        return self.loop.group_fault() or self.topic()
+        """Why no messages come or none is stored, empty when they can and are."""
+        return self.loop.group_fault() or self.topic() or self.loop.metrics.trouble
+
+    def position(self) -> dict[str, int]:
+        """How many partitions it has, and how far behind it is in them."""
+        return {"partitions": self.loop.partitions, "behind": self.loop.metrics.behind()}
 
 
 class Watch:
@@ -91,7 +95,8 @@ class Watch:
             faults = {watched.part: watched.fault() for watched in self._watched if not watched.needed}
         missing = [{"part": part, "reason": reason} for part, reason in faults.items() if reason]
         status = "unavailable" if unavailable else "degraded" if missing else "ready"
-        return 503 if unavailable else 200, json.dumps({"status": status, "missing": missing}), _JSON
+        said = {"status": status, "missing": missing, "positions": {w.part: w.position() for w in self._watched}}
+        return 503 if unavailable else 200, json.dumps(said), _JSON
 
     def _metrics(self) -> Answer:
         return 200, generate_latest(self._registry).decode(), "text/plain; version=0.0.4"

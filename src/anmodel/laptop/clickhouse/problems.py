@@ -35,8 +35,8 @@ class EngineError(WarehouseError):
     """What ClickHouse says against a request: `code` and `name` are its own, `str()` is the text for the client."""
 
     def __init__(self, code: int, name: str, text: str) -> None:
-        super().__init__(text)
-        self.code = code
+        super().__init__(text, code)
+        self.code: int = code
         self.name = name
 
     @property
