@@ -24,13 +24,13 @@ class FakedClock:
         self.variables = {
             "LD_PRELOAD": threads,
             "FAKETIME_TIMESTAMP_FILE": str(self._offset),
-            "FAKETIME_NO_CACHE": "1",  # a jump is seen at the next look
+            "FAKETIME_CACHE_DURATION": "1",  # seconds until a jump is seen; a look into the file each time is too dear
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",  # a clock that is set does not move that one
         }
         """The environment of who goes by this clock."""
 
     def jump(self, offset: timedelta) -> None:
-        """Be so far ahead of the real time, or behind it, from now on."""
+        """Be so far ahead of the real time, or behind it, within a second."""
         fresh = self._offset.with_suffix(".new")
         fresh.write_text(f"{offset.total_seconds():+.0f}\n")
         fresh.replace(self._offset)
