@@ -7,20 +7,20 @@ from pathlib import Path
 import pytest
 
 from exactness import assert_exact
-from faked_clock import FakedClock, clock_error
 from passing import patiently
 from proxied_kafka import ProxiedKafka
 from shop import Shop
 from stages import Stage
 from streaming import Stream
+from wrong_clock import WrongClock, clock_error
 
 JUMPS = [timedelta(hours=5), timedelta(hours=-3), timedelta(0)]
 
 
 @pytest.fixture
-def clock(tmp_path: Path, kafka: ProxiedKafka) -> Iterator[FakedClock]:
+def clock(tmp_path: Path, kafka: ProxiedKafka) -> Iterator[WrongClock]:
     """One clock for all of them; the broker, which others share, gets its own back afterwards."""
-    clock = FakedClock(tmp_path)
+    clock = WrongClock(tmp_path)
     kafka.kill()
     try:
         kafka.start(**clock.variables)
@@ -30,7 +30,7 @@ def clock(tmp_path: Path, kafka: ProxiedKafka) -> Iterator[FakedClock]:
         kafka.start()
 
 
-def test_counts_are_exact_when_clocks_jump(streams: Callable[..., Stream], clock: FakedClock) -> None:
+def test_counts_are_exact_when_clocks_jump(streams: Callable[..., Stream], clock: WrongClock) -> None:
     stream = streams(BATCH_SIZE=200, BATCH_TIMEOUT=0.1, **clock.variables)
     stream.collector.start()
     stream.consumer.start()
