@@ -85,4 +85,4 @@ def _consume(folder: Path, bootstrap: str, name: str, engine: Engine, values: li
 
 
 def _of(paces: list[Pace], name: str) -> float:
-    return median(getattr(each, name) for each in paces)
+    return float(median(getattr(each, name) for each in paces))

@@ -8,7 +8,7 @@ SERVER, OTHERS = 0, 1
 """The measured process has a core of its own; load, broker and engine share the other."""
 
 
-def pinned(core: int, command: list[str]) -> list[str]:
+def pinned(core: int | str, command: list[str]) -> list[str]:
     """The command, bound to one core; its threads and children inherit that."""
     return ["taskset", "--cpu-list", str(core), *command]
 

@@ -38,7 +38,7 @@ class Engine:
 
 
 @contextmanager
-def clickhouse(folder: Path, core: int = OTHERS) -> Iterator[Engine]:
+def clickhouse(folder: Path, core: int | str = OTHERS) -> Iterator[Engine]:
     """A ClickHouse of its own, pinned."""
     port, log = free_port(), folder / "clickhouse.log"
     variables = {"CLICKHOUSE_PORT": str(port), "CLICKHOUSE_PASSWORD": PASSWORD, "CLICKHOUSE_HOST": "127.0.0.1"}
@@ -83,7 +83,7 @@ def fill(bootstrap: str, topic: str, values: Sequence[bytes], times: int = 1) ->
 
 
 @contextmanager
-def consumer(folder: Path, variables: dict[str, str], core: int = SERVER, **more: str) -> Iterator[Popen[bytes]]:
+def consumer(folder: Path, variables: dict[str, str], core: int | str = SERVER, **more: str) -> Iterator[Popen[bytes]]:
     """The consumer as a process, pinned."""
     command = pinned(core, [sys.executable, "-m", "anmodel", "consumer"])
     with process(command, folder / "consumer.log", **variables, **more) as running:
@@ -99,11 +99,11 @@ class Pace:
     engine: float
 
 
-def pace(engine: Engine, running: Popen[bytes], rows: int) -> Pace:
-    """From the first rows that are seen to the last."""
-    first, began = _wait(engine, running, 1)
+def pace(engine: Engine, running: Popen[bytes], rows: int, before: int = 0) -> Pace:
+    """From the first rows that are seen to the last of `rows`, beside those there were before."""
+    first, began = _wait(engine, running, before + 1)
     used = processor_seconds(running.pid), processor_seconds(engine.pid)
-    last, ended = _wait(engine, running, rows)
+    last, ended = _wait(engine, running, before + rows)
     spent = (processor_seconds(pid) - before for pid, before in zip((running.pid, engine.pid), used, strict=True))
     ours, theirs = (seconds / (last - first) * 1e6 for seconds in spent)
     return Pace((last - first) / (ended - began), ours, theirs)

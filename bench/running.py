@@ -54,7 +54,7 @@ def _true(answers: Callable[[], bool]) -> bool:
 
 
 @contextmanager
-def kafka(folder: Path, core: int = OTHERS) -> Iterator[str]:
+def kafka(folder: Path, core: int | str = OTHERS) -> Iterator[str]:
     """A broker of its own, pinned; its bootstrap address."""
     node = KafkaNode(folder / "kafka", cache(), free_port())
     node.prepare()

@@ -7,12 +7,20 @@ keep their order in one partition.
 import asyncio
 import itertools
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
 import structlog
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    Producer,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
 from anmodel.brokers import LastFault, client_options, producer_options
@@ -25,6 +33,7 @@ predictions: what the gateway answered. model-events: news of models (a new cham
 
 _POLL_SECONDS = 0.002
 _READY_SECONDS = 3.0
+_READ_SECONDS = 30.0
 
 log = structlog.get_logger()
 
@@ -191,6 +200,41 @@ class _Delivery:
         self._left -= 1
         if not self._left and not self.done.done():
             self.done.set_result(self._answers)
+
+
+def read_topic(settings: KafkaSettings, topic: str) -> Iterator[Message]:
+    """All messages of a topic up to where it ends now, of partition after partition; raises `TopicError`.
+
+    Joins no group and commits nothing, so it may run at any time.
+    """
+    options = {"group.id": "anmodel-desk", "enable.auto.commit": False, "enable.partition.eof": True}
+    reader = Consumer({**client_options(settings), **options})
+    try:
+        found = reader.list_topics(topic, _READ_SECONDS).topics[topic]
+        if found.error is not None:
+            raise TopicError(f"topic {topic}: {found.error}")
+        for partition in sorted(found.partitions):
+            reader.assign([TopicPartition(topic, partition, OFFSET_BEGINNING)])
+            yield from _to_the_end(reader, topic)
+    except KafkaException as error:
+        raise TopicError(f"topic {topic}: Kafka does not answer: {error.args[0].str()}") from error
+    finally:
+        reader.close()
+
+
+def _to_the_end(reader: Consumer, topic: str) -> Iterator[Message]:
+    """The messages of the partition that the reader has."""
+    while True:
+        message = reader.poll(_READ_SECONDS)
+        if message is None:
+            raise TopicError(f"topic {topic}: Kafka did not answer for {_READ_SECONDS:g} s")
+        error = message.error()
+        if error is None:
+            yield message
+        elif error.code() == KafkaError._PARTITION_EOF:
+            return
+        elif error.fatal() or not error.retriable():
+            raise TopicError(f"topic {topic}: {error.str()}")
 
 
 def send_all(producer: Producer, topic: str, messages: Iterable[dict[str, Any]], seconds: float = 30.0) -> None:

@@ -31,9 +31,9 @@ DAGS = "anmodel-dags"
 RIGHTS = {
     "anmodel-collector": {("topic", TOPIC): {"Write", "Describe"}},
     "anmodel-consumer": {
-        ("topic", TOPIC): {"Read", "Describe"},
-        ("topic", LOGGED): {"Read", "Describe"},
-        ("topic", DEAD): {"Write", "Describe"},
+        ("topic", TOPIC): {"Read", "Write", "Describe"},
+        ("topic", LOGGED): {"Read", "Write", "Describe"},
+        ("topic", DEAD): {"Read", "Write", "Describe"},
         ("group", GROUP): {"Read", "Describe"},
     },
     "anmodel-register": {("topic", NEWS): {"Write", "Describe"}},

@@ -71,6 +71,20 @@ def test_rows_go_in_and_come_back_as_they_were(client: Client) -> None:
     assert client.query("SELECT * FROM t ORDER BY id").result_rows == rows
 
 
+@pytest.mark.parametrize("name", ["JSONEachRow", "Native", "ArrowStream"])
+def test_an_insert_that_fails_after_its_last_block_was_read_is_told(clickhouse: ClickHouseProcess, name: str) -> None:
+    database = clickhouse.database()
+    made = clickhouse.ask(
+        "CREATE TABLE t (a UInt32, CONSTRAINT no_thirteen CHECK a != 13) ENGINE = MergeTree ORDER BY a",
+        database=database,
+    )
+    assert made.status == 200
+    rows = clickhouse.ask(f"SELECT 13::UInt32 AS a FORMAT {name}").body
+    answer = clickhouse.ask(rows, query=f"INSERT INTO t FORMAT {name}", database=database)
+    assert (answer.status, answer.headers["X-ClickHouse-Exception-Code"]) == (500, "469")
+    assert clickhouse.ask("SELECT count() FROM t", database=database).body == b"0\n"
+
+
 def test_a_frame_goes_in_and_comes_back(client: Client) -> None:
     frame = pd.DataFrame({"id": range(5), "name": list("abcde"), "price": [1.0, 2.0, 3.0, 4.0, 5.0]})
     client.insert_df("t", frame)

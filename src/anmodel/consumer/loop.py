@@ -17,6 +17,7 @@ from anmodel.consumer.positions import Positions
 from anmodel.consumer.work import Work
 from anmodel.settings import ConsumerSettings
 
+INSERT_THREADS = "insert"
 _FINISH_SECONDS = 5.0
 _LAG_SECONDS = 1.0
 
@@ -50,7 +51,7 @@ class ConsumerLoop:
         self._positions = Positions(consumer)
         self._fetching = Fetching(consumer, settings.batch_size)
         self._assigned: dict[int, Assigned] = {}
-        self._pool = ThreadPoolExecutor(settings.max_inflight_inserts, "insert")
+        self._pool = ThreadPoolExecutor(settings.max_inflight_inserts, INSERT_THREADS)
         self._fault = ""
         self._lag_at = 0.0
 

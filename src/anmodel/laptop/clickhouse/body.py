@@ -1,18 +1,17 @@
-"""A request's body: read from the socket, decoded, and kept in memory while small, in the spool once large."""
+"""A request's body: read from the socket, decoded, and kept in the spool."""
 
 import io
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Final
 
 from anmodel.laptop.clickhouse.folder import SPOOL
 from anmodel.laptop.clickhouse.problems import refusal
 
 PIECE: Final = 1 << 20
-IN_MEMORY: Final = 4 << 20  # bytes of a body that are kept without a file
 
 
 class ClientGone(Exception):
@@ -63,16 +62,14 @@ def _chunked(stream: io.BufferedIOBase) -> Iterator[bytes]:
         pass  # trailers say nothing here
 
 
-def _kept(*, named: bool) -> AbstractContextManager[Any]:
-    if named:
-        return tempfile.NamedTemporaryFile(dir=SPOOL)
-    return tempfile.SpooledTemporaryFile(IN_MEMORY, dir=SPOOL)
-
-
 @contextmanager
-def spooled(pieces: Iterator[bytes], first: bytes = b"", *, named: bool = False) -> Iterator[IO[bytes]]:
-    """`first` and all `pieces` as a file at its beginning. `named` gives it a path (`.name`) the engine can open."""
-    with _kept(named=named) as file:
+def spooled(pieces: Iterator[bytes], first: bytes = b"") -> Iterator[IO[bytes]]:
+    """`first` and all `pieces` as a file that the engine opens by its path (`.name`).
+
+    The engine's own streamed insert tells of no error that comes after the last block is read: a constraint, a view or
+    a full disk would take the rows, and the client would be told that they are in.
+    """
+    with tempfile.NamedTemporaryFile(dir=SPOOL) as file:
         file.write(first)
         for piece in pieces:
             file.write(piece)

@@ -5,7 +5,7 @@ thread, which must stay free for signals.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter_ns
@@ -102,15 +102,6 @@ class Session:
                 for block in blocks:
                     self.summary.add(block)
                     yield bytes(block.bytes())
-
-    def insert(self, target: str, input_format: str, data: Iterable[bytes]) -> None:
-        """Insert `data`, a piece at a time. What was written before an error stays, by whole blocks, as on a server."""
-        with self._errors(), self._connection.send_insert(_bytes(target), input_format) as inserter:
-            for piece in data:
-                inserter.append(piece)
-            result = inserter.finish()
-        self.summary.written_rows += result.rows_written
-        self.summary.written_bytes += result.bytes_written
 
     @contextmanager
     def _errors(self) -> Iterator[None]:

@@ -10,9 +10,6 @@ _STREAMED_NAMES: Final = """
 """
 STREAMED: Final = frozenset(_STREAMED_NAMES.split())
 
-# These are read from their end, so the engine would keep a streamed one in memory whole: it opens the file itself.
-READ_BY_PATH: Final = frozenset({"parquet", "orc", "arrow"})
-
 _CONTENT_TYPES: Final = {
     "json": "application/json; charset=UTF-8",
     "ndjson": "application/x-ndjson; charset=UTF-8",

@@ -10,7 +10,7 @@ import structlog
 from anmodel.laptop.clickhouse.body import ClientGone, head_of, raw_pieces, read_pieces, spooled, written_by_engine
 from anmodel.laptop.clickhouse.coding import decoded
 from anmodel.laptop.clickhouse.engine import Session
-from anmodel.laptop.clickhouse.formats import READ_BY_PATH, STREAMED, content_type
+from anmodel.laptop.clickhouse.formats import STREAMED, content_type
 from anmodel.laptop.clickhouse.problems import EngineError, refusal
 from anmodel.laptop.clickhouse.reply import Reply
 from anmodel.laptop.clickhouse.request import Call, address_fields, check_user, form_fields, read_call
@@ -108,18 +108,15 @@ class Handler(BaseHTTPRequestHandler):
     def _insert(self, call: Call, insert: Insert, first: bytes, body: Iterator[bytes], reply: Reply) -> None:
         """Take the whole body in, then insert it: a body cut short inserts nothing."""
         name = insert.format or call.default_format or "Values"
-        by_path = bool(insert.input_at) or name.lower() in READ_BY_PATH
         with (
-            spooled(body, first, named=by_path) as file,
+            spooled(body, first) as file,
             self._running(call, cancel_when_gone=False) as session,
         ):
             if insert.input_at:
                 session.run(_selecting(insert, str(file.name), name), name)
-            elif by_path:
+            else:
                 source = f"FROM INFILE {quote(str(file.name))} COMPRESSION 'none'"
                 session.run(f"{insert.target} {source} {insert.settings} FORMAT {name}", name)
-            else:
-                session.insert(insert.target + insert.settings, name, read_pieces(file))
             reply.header("X-ClickHouse-Format", call.default_format or "TabSeparated")
             reply.send(iter(()), accepted="", waits=True, summary=session.summary.as_header)
 
