@@ -50,7 +50,7 @@ class Line:
         self._bytes_per_second = bytes_per_second
 
     def hold(self, kind: int, when: Callable[[], bool] = lambda: True) -> None:
-        """Keep requests of this kind back, with whatever follows on their connection, if `when` is true as they come."""
+        """Keep requests of this kind back, and what follows on their connection, if `when` is true as they come."""
         self.held.clear()
         self._held_when = when
         self._held_kind = kind
