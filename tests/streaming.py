@@ -147,14 +147,14 @@ class Stream:
         letters: list[dict[str, Any]] = []
 
         def all_there() -> bool:
-            message = consumer.poll(0.5)
-            if message is not None and not message.error():
-                headers = {name: value.decode() for name, value in message.headers() or []}
-                letters.append({"value": message.value(), **headers})
+            for message in consumer.consume(1000, 0.5):
+                if not message.error():
+                    headers = {name: value.decode() for name, value in message.headers() or []}
+                    letters.append({"value": message.value(), **headers})
             return len(letters) >= expected
 
         try:
-            eventually(all_there, 30)
+            eventually(all_there, 120)
         finally:
             consumer.close()
         return letters

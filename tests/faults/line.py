@@ -29,6 +29,7 @@ class Line:
         self._refuses = False
         self._bytes_per_second = 0.0
         self._held_kind = -1
+        self._held_when: Callable[[], bool] = lambda: True
         self.held = threading.Event()
         """Set once a request of the kind that is held up has come."""
         self._listener = socket.create_server((HOST, port))
@@ -48,9 +49,10 @@ class Line:
         """Let no more pass of each connection, in each direction."""
         self._bytes_per_second = bytes_per_second
 
-    def hold(self, kind: int) -> None:
-        """Keep requests of this kind back, with whatever follows on their connection."""
+    def hold(self, kind: int, when: Callable[[], bool] = lambda: True) -> None:
+        """Keep requests of this kind back, and what follows on their connection, if `when` is true as they come."""
         self.held.clear()
+        self._held_when = when
         self._held_kind = kind
 
     def drop_held(self) -> None:
@@ -124,6 +126,8 @@ class Line:
 
     def _keep_back(self, kind: int, source: socket.socket) -> None:
         pause = threading.Event()
+        if kind != self._held_kind or not self._held_when():
+            return
         while kind == self._held_kind and source.fileno() >= 0:
             self.held.set()
             pause.wait(0.01)

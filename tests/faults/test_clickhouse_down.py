@@ -33,7 +33,7 @@ def test_counts_are_exact_after_clickhouse_was_killed_in_the_middle_of_writing_p
     stream.consumer.start()
     chance = random.Random(5)
     with Shop(stream.collector.url).open(seed=5, clients=2) as shop:
-        for _ in range(8):
+        for _ in range(6):
             number = chance.randint(1, 60)
             kill_at.arm(number)
             kill_at.await_the_kill(clickhouse, number)

@@ -23,7 +23,7 @@ Streams = Callable[..., Stream]
 SMALL = {"BATCH_SIZE": 200, "BATCH_TIMEOUT": 0.1}
 STOPPED_SECONDS = 15
 # the shortest that librdkafka takes, so that a pause of seconds is past all of them
-IMPATIENT = "socket.timeout.ms=3000;max.poll.interval.ms=8000;session.timeout.ms=6000"
+IMPATIENT = "socket.timeout.ms=3000;max.poll.interval.ms=8000"
 
 
 def test_counts_are_exact_after_the_broker_was_killed_and_started_again_under_load(

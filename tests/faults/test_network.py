@@ -14,7 +14,7 @@ from streaming import Stream
 
 SILENT_SECONDS = 10
 SLOW = 60_000  # bytes a second, of each connection
-IMPATIENT = "socket.timeout.ms=3000;session.timeout.ms=6000"
+IMPATIENT = "socket.timeout.ms=3000"
 
 
 @pytest.fixture
