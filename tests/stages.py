@@ -12,7 +12,7 @@ from anmodel.laptop.guardian import Guardian
 from eventually import eventually
 from guarded import GuardedProcess
 
-READY_SECONDS = 30
+READY_SECONDS = 120
 
 
 class Stage(GuardedProcess):
