@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as some
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -331,8 +331,12 @@ class WithRepeats(ExactlyOnce):
             self.kafka.log.append(Sent(len(self.kafka.log), old.id, old.month, old.kind))
 
 
-ExactlyOnce.TestCase.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)
-WithRepeats.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+ExactlyOnce.TestCase.settings = settings(
+    max_examples=100, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+WithRepeats.TestCase.settings = settings(
+    max_examples=60, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 
 
 class TestEachMessageIsOneRowOrALetterWhateverIsKilled(ExactlyOnce.TestCase):  # type: ignore[misc, name-defined]

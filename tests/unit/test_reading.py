@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from anmodel.consumer.reading import read_events
@@ -174,7 +174,7 @@ cut = some.tuples(whole, some.integers(0, 400), some.integers(0, 400)).map(lambd
 messages = some.just(event()) | whole | cut | some.binary(max_size=6) | some.tuples(whole, whole).map(b"".join)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(some.lists(messages, min_size=1, max_size=6))
 def test_whatever_comes_no_message_is_taken_that_would_be_refused_alone_and_none_changes(values: list[bytes]) -> None:
     agree(values)
