@@ -26,7 +26,7 @@ from streaming import Stream
 
 SECONDS = 60 * float(os.environ.get("SOAK_MINUTES", "30"))
 SEED = int(os.environ.get("SOAK_SEED", "1"))
-FAULTS_A_ROUND = 12
+FAULTS_A_ROUND = 8
 
 
 @dataclass
