@@ -51,7 +51,7 @@ def test_a_lock_has_every_package_that_its_stage_may_import(stage: str) -> None:
         module
         for module in outside_modules(stage)
         # a module may come in more than one package: mlflow in mlflow and mlflow-skinny
-        if not {name.lower().replace("_", "-") for name in known.get(module, [module])} & set(lock)
+        if not {re.sub(r"[-_.]+", "-", name).lower() for name in known.get(module, [module])} & set(lock)
     }
     assert not missing
 
