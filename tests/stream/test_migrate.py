@@ -6,6 +6,7 @@ of one server are made, filled by the consumer's code and read by the readers', 
 """
 
 import itertools
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
@@ -16,6 +17,10 @@ import pytest
 
 from anmodel import schema
 from anmodel.consumer.blocks import Block, Partition
+from anmodel.consumer.metrics import ConsumerMetrics
+from anmodel.consumer.past import Past
+from anmodel.consumer.plan import fresh_plan
+from anmodel.consumer.present import Present
 from anmodel.consumer.storing import Storage
 from anmodel.consumer.streams import events_stream
 from anmodel.errors import ContractError, SettingError, WarehouseError
@@ -137,12 +142,14 @@ def events(first: int, last: int, **columns: Any) -> pa.Table:
 
 
 def block(first: int, last: int) -> Block:
-    return Block(PARTITION, first, last, events(first, last))
+    return Block(PARTITION, first, last, events(first, last), [], first * 31 + last)
 
 
-def never(_: float) -> bool:
-    """A pause of a consumer that is not told to stop; here nothing makes it wait."""
-    raise AssertionError("nothing failed, and still the consumer waits")
+def a_storage(warehouse: Warehouse) -> Storage:
+    return Storage(warehouse, Present(warehouse, EVENTS), EVENTS, ConsumerMetrics())
+
+
+NEVER_GONE = threading.Event()
 
 
 # ---- one server
@@ -252,12 +259,11 @@ def test_an_insert_is_in_when_it_is_confirmed_and_its_token_holds_on_the_shard(c
 
 
 def test_the_consumer_stores_each_event_once_whatever_it_has_tried_before(cluster: Warehouse) -> None:
-    storage = Storage(cluster, EVENTS, never)
-    storage.begin(PARTITION, 0)
-    storage.store(block(0, 999))
-    storage.store(block(0, 999))  # its answer was lost
-    storage.begin(PARTITION, 500)  # another life, which does not know how far the first came
-    storage.store(block(500, 1499))
+    storage, first_life = a_storage(cluster), Past(PARTITION, fresh_plan(0))
+    storage.store(block(0, 999), first_life, NEVER_GONE)
+    storage.store(block(0, 999), first_life, NEVER_GONE)  # its answer was lost
+    another = Past(PARTITION, fresh_plan(500))  # which does not know how far the first came
+    storage.store(block(500, 1499), another, NEVER_GONE)
     assert number(cluster, "count()", "events_raw_local") == 1500
     assert number(cluster, "count()", "events_raw FINAL") == 1500
     assert number(cluster, "uniqExact(offset)", "events_raw") == 1500
@@ -265,9 +271,7 @@ def test_the_consumer_stores_each_event_once_whatever_it_has_tried_before(cluste
 
 def test_a_block_that_came_in_by_half_is_made_whole(cluster: Warehouse) -> None:
     cluster.insert_arrow("events_raw", events(0, 99).slice(0, 40))  # one shard has taken its rows, the other has not
-    storage = Storage(cluster, EVENTS, never)
-    storage.begin(PARTITION, 0)
-    storage.store(block(0, 99))
+    a_storage(cluster).store(block(0, 99), Past(PARTITION, fresh_plan(0)), NEVER_GONE)
     assert number(cluster, "count()", "events_raw_local") == 100
 
 
