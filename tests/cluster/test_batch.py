@@ -5,6 +5,7 @@ One story, in order: each test goes on where the one before ended.
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -353,16 +354,28 @@ def test_a_backfill_of_seven_days_brings_them_and_starts_no_forecast(
 
 def test_without_kserve_predict_says_so_and_users_still_answer(api: httpx.Client, platform: Cluster) -> None:
     record = a_record(api)
-    platform.kubectl("scale", "deployment", f"{SERVICE}-predictor", "--replicas=0")
-    try:
+    with kserve_away(platform):
         eventually(lambda: api.post("/predict", json={"records": [record]}).status_code == 503, 60, pause=1)
         answer = api.post("/predict", json={"records": [record]})
         assert int(answer.headers["retry-after"]) > 0
         assert "predictor" in answer.json()["detail"]
         assert api.get("/users", params={"limit": 5}).json()["mode"] == "full"
+    eventually(lambda: api.post("/predict", json={"records": [record]}).status_code == 200, 180, pause=1)
+
+
+@contextmanager
+def kserve_away(platform: Cluster) -> Iterator[None]:
+    """Neither the predictor's pods, nor KServe's controller, which would bring them back."""
+    controller = ("deployment", "kserve-controller-manager")
+    platform.kubectl("scale", *controller, "--replicas=0", namespace="kserve")
+    platform.kubectl("wait", "pod", "-l", "control-plane=kserve-controller-manager", "--for=delete", namespace="kserve")
+    try:
+        platform.kubectl("scale", "deployment", f"{SERVICE}-predictor", "--replicas=0")
+        yield
     finally:
         platform.kubectl("scale", "deployment", f"{SERVICE}-predictor", "--replicas=1")
-    eventually(lambda: api.post("/predict", json={"records": [record]}).status_code == 200, 180, pause=1)
+        platform.kubectl("scale", *controller, "--replicas=1", namespace="kserve")
+        platform.kubectl("rollout", "status", "/".join(controller), namespace="kserve")
 
 
 def test_a_predictor_that_is_killed_comes_back_from_cold(

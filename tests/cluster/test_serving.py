@@ -19,6 +19,7 @@ from serving_bed import HOST, MODEL, NAMESPACE, SERVICE, Models, good, models_of
 from steady_requests import SteadyRequests
 
 from anmodel.cluster import Cluster as Kubernetes
+from anmodel.register.turn import Turn
 from batch.serving import records_of
 from batch.synthetic import feature_rows
 from cluster import Cluster
@@ -237,15 +238,19 @@ def test_a_run_that_begins_while_another_is_at_work_waits_for_its_end(
 ) -> None:
     better = models.registry.newest()
     assert better is not None
-    with requests() as steady, register.start("--version", better.version) as first:
-        until_logged(first, "turn taken")
-        with register.start("--rollback") as second:
+    turn = Turn(kubernetes, f"{SERVICE}-register")
+    with requests() as steady:
+        with turn.held():
+            second = register.start("--version", better.version)
             until_logged(second, "another run is at work, waiting for it")
-            assert f"version {better.version} is champion. Chosen by hand" in first.communicate(timeout=400)[0]
-            assert "version 1 is champion. Rolled back" in second.communicate(timeout=400)[0]
-        eventually(lambda: serves_alone(kubernetes, "1"), 60)
+            assert models.in_use() == "1"
+            assert serves_alone(kubernetes, "1")
+            turn.check()
+        assert f"version {better.version} is champion. Chosen by hand" in second.communicate(timeout=400)[0]
+        eventually(lambda: serves_alone(kubernetes, better.version), 60)
     assert steady.versions[better.version] > 0
     assert not steady.failures
+    assert "version 1 is champion. Rolled back" in register.run("--rollback")
 
 
 def test_what_others_changed_is_brought_back_to_the_champion(

@@ -102,6 +102,9 @@ def test_a_deployment_that_kserve_has_not_changed_yet_is_not_rolled_out() -> Non
     assert not rollout.rolled_out(None, TWO)
 
 
+OURS = {"name": "kserve-container"}
+
+
 @pytest.mark.parametrize(
     ("status", "said"),
     [
@@ -110,14 +113,30 @@ def test_a_deployment_that_kserve_has_not_changed_yet_is_not_rolled_out() -> Non
             "finds no node: Insufficient memory",
         ),
         (
-            {"containerStatuses": [{"state": {"waiting": {"reason": "ErrImagePull", "message": "no such image"}}}]},
-            "ErrImagePull: no such image",
+            {"containerStatuses": [OURS | {"state": {"waiting": {"reason": "ErrImagePull", "message": "no image"}}}]},
+            "ErrImagePull: no image",
+        ),
+        (
+            {"containerStatuses": [OURS | {"state": {"waiting": {"reason": "PodInitializing"}}}]},
+            "a predictor never started: PodInitializing",
+        ),
+        (
+            {
+                "containerStatuses": [
+                    OURS
+                    | {
+                        "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+                        "lastState": {"terminated": {"exitCode": 1}},
+                    }
+                ]
+            },
+            "",
         ),
         (
             {"initContainerStatuses": [{"state": {"terminated": {"exitCode": 1, "message": "x\nno such bucket\n"}}}]},
             "do not get into the pod: no such bucket",
         ),
-        ({"containerStatuses": [{"state": {"running": {}}}]}, ""),
+        ({"containerStatuses": [OURS | {"state": {"running": {}}}]}, ""),
     ],
 )
 def test_what_the_cluster_lacks_is_no_fault_of_a_version(status: dict[str, Any], said: str) -> None:
