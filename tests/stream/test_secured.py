@@ -128,7 +128,7 @@ def test_stages_without_rights_say_so_and_work_once_they_have_them(own: SecuredS
     own.start()
     assert own.stream.post(events(10)).status_code == 503
     assert "Topic authorization failed" in why_not_ready(own.collector)["kafka"]
-    eventually(lambda: "authorization failed" in why_not_ready(own.consumer)["kafka"], 20)
+    eventually(lambda: "authorization failed" in why_not_ready(own.consumer)["kafka"], 60)
     own.allow_collector()
     own.stream.post_until_accepted(list(events(10)))
     own.stream.produce([b"no event"])
@@ -138,7 +138,7 @@ def test_stages_without_rights_say_so_and_work_once_they_have_them(own: SecuredS
     own.kafka.allow(user, ResourceType.GROUP, own.stream.topic, [AclOperation.READ])
     own.stream.wait_for_rows(10)
     # what it may not read of predictions holds up no event
-    eventually(lambda: "authorization failed" in why_not_ready(own.consumer).get("predictions", ""), 20)
+    eventually(lambda: "authorization failed" in why_not_ready(own.consumer).get("predictions", ""), 60)
     assert httpx.get(f"{own.consumer.url}/ready", timeout=10).status_code == 200
     eventually(lambda: "dead letters not acknowledged" in own.consumer.log.read_text(), 30)
     own.kafka.allow(user, ResourceType.TOPIC, dead, [AclOperation.WRITE])

@@ -124,7 +124,7 @@ def test_the_forecast_of_a_named_user_is_seen_in_the_browser(road: Road, browser
     page = browser.new_page()
     page.goto(f"{road.console}/users/{quote(named, safe='')}")
     page.get_by_text(named).first.wait_for()
-    page.get_by_text(f"{chance:.0%}").first.wait_for()
+    page.get_by_text(f"{chance:.0%}", exact=True).first.wait_for()
     page.close()
 
 

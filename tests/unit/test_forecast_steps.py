@@ -51,4 +51,4 @@ def test_a_step_that_fails_names_its_exit_code_and_how_to_go_on() -> None:
 def test_a_step_that_succeeds_tells_its_time_and_memory() -> None:
     run = run_step(("--version",))
     assert 0 < run.seconds < 60
-    assert 5 < run.peak_mb < 1000
+    assert 5 < run.peak_mb < 8000  # a child counts what its parent holds when it is made

@@ -73,6 +73,8 @@
     return name;
   }
 
+  var tracked = 0;
+
   function track(type, properties) {
     var now = new Date();
     var event = {
@@ -84,8 +86,8 @@
       region: get('region') || given.region || '',
       properties: properties || {}
     };
-    // the name sorts by time
-    put('e.' + now.getTime() + '.' + event.event_id, JSON.stringify(event));
+    // the name sorts by time, and within a millisecond by order
+    put('e.' + now.getTime() + '.' + String(1e6 + tracked++ % 1e6) + '.' + event.event_id, JSON.stringify(event));
     queued().slice(0, -KEPT).forEach(remove);
     later(WAIT);
     return event.event_id;
