@@ -116,17 +116,7 @@ def unloadable() -> ContextAwareModel:
 
 def untrue() -> ContextAwareModel:
     """Good wherever it is judged; where a predictor serves a folder, it answers with other chances."""
-
-    class Untrue(ContextAwareModel):
-        def predict(self, features: Any) -> Any:
-            import os
-
-            forecasts = ContextAwareModel.predict(self, features)
-            if os.environ.get("MODEL_DIR"):
-                forecasts["purchase_proba"] = forecasts["purchase_proba"] * 0.9
-            return forecasts
-
-    return good(Untrue)
+    return souring(answers=0)
 
 
 def souring(answers: int = 30) -> ContextAwareModel:

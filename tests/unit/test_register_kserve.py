@@ -162,11 +162,18 @@ def test_a_rejected_version_may_be_chosen_by_hand(lake: Lake) -> None:
     assert world.registry.tags["2"]["decision"] == "champion"
 
 
-def test_a_cluster_without_room_rejects_nobody(lake: Lake) -> None:
+@pytest.mark.parametrize(
+    ("behaves", "said"),
+    [
+        ("homeless", "finds no node: 0/1 nodes are available"),
+        ("starting", "a predictor never started: PodInitializing"),
+    ],
+)
+def test_a_predictor_that_the_cluster_does_not_start_rejects_nobody(lake: Lake, behaves: str, said: str) -> None:
     world = World(lake).first()
-    world.cluster.behaviour["2"] = "homeless"
+    world.cluster.behaviour["2"] = behaves
 
-    with pytest.raises(ClusterError, match="finds no node: 0/1 nodes are available"):
+    with pytest.raises(ClusterError, match=said):
         world.register()
     assert world.serves_alone("1")
     assert "decision" not in world.registry.tags["2"]
@@ -256,16 +263,6 @@ def test_what_a_first_run_left_half_made_is_replaced_by_a_newer_version(lake: La
 
     assert world.register().changed
     assert world.serves_alone("2")
-
-
-def test_a_predictor_that_never_started_rejects_nobody(lake: Lake) -> None:
-    world = World(lake).first()
-    world.cluster.behaviour["2"] = "starting"
-
-    with pytest.raises(ClusterError, match="a predictor never started: PodInitializing"):
-        world.register()
-    assert world.serves_alone("1")
-    assert "decision" not in world.registry.tags["2"]
 
 
 @pytest.mark.parametrize(("faults", "rejected"), [(2, False), (10**6, True)])

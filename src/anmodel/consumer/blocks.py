@@ -3,7 +3,7 @@
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 from zlib import crc32
 
@@ -89,7 +89,7 @@ def make_block(stream: Stream, partition: Partition, first: int, last: int, mess
         else:
             tables.append(_placed(stream, columns, partition.number, offsets[piece]))
     rows = pa.concat_tables(tables).combine_chunks() if tables else block.rows
-    return Block(partition, first, last, rows, messages, block.digest, block.refused)
+    return replace(block, rows=rows)
 
 
 def offset_of(message: Message) -> int:
