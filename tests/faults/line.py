@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from anmodel.laptop.kafka import HOST
 
 CHUNK = 64 << 10
-OFFSET_COMMIT = 8  # the number of the request in Kafka's protocol
+PRODUCE, OFFSET_COMMIT = 0, 8  # the numbers of requests in Kafka's protocol
 _HEAD = struct.Struct(">iH")  # a Kafka request: its length, which kind it is, and the rest
 
 

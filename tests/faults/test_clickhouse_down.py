@@ -1,9 +1,10 @@
 """ClickHouse killed in the middle of inserts, stopped for a while, or with a full disk."""
 
 import random
+import time
 from collections.abc import Callable
 from pathlib import Path
-from signal import SIGCONT, SIGSTOP
+from signal import SIGCONT, SIGKILL, SIGSTOP, SIGTERM, Signals
 
 import httpx
 import pytest
@@ -20,6 +21,7 @@ from streaming import Stream
 Streams = Callable[..., Stream]
 SMALL = {"BATCH_SIZE": 200, "BATCH_TIMEOUT": 0.1, "DELIVERY_TIMEOUT": 60}
 STOPPED_SECONDS = 20
+GRACE_SECONDS = 30
 
 
 def test_counts_are_exact_after_clickhouse_was_killed_in_the_middle_of_writing_parts(
@@ -57,6 +59,30 @@ def test_counts_are_exact_after_clickhouse_stood_still_for_twenty_seconds(
             assert stream.consumer.answers()
         finally:
             clickhouse.signal(SIGCONT)
+    assert_exact(stream, shop.accepted, repeats=shop.repeats)
+
+
+@pytest.mark.parametrize("number", [SIGTERM, SIGKILL], ids=lambda number: number.name)
+def test_counts_are_exact_after_the_consumer_ended_while_clickhouse_stood_still(
+    streams: Streams, clickhouse: ClickHouseProcess, number: Signals
+) -> None:
+    """Its blocks are written down and sent, and the engine may still take them in after it has gone."""
+    stream = streams(**SMALL, INSERT_TIMEOUT=120, MAX_INFLIGHT_INSERTS=4)
+    stream.collector.start()
+    stream.consumer.start()
+    with Shop(stream.collector.url).open(seed=8, clients=2) as shop:
+        patiently(lambda: stream.count() > 500)
+        clickhouse.signal(SIGSTOP)
+        try:
+            accepted = len(shop.accepted)
+            patiently(lambda: len(shop.accepted) > accepted + 1000)
+            stream.consumer.signal(number)
+            began = time.monotonic()
+            assert stream.consumer.end(None) == (0 if number == SIGTERM else -SIGKILL)
+            assert time.monotonic() - began < GRACE_SECONDS
+        finally:
+            clickhouse.signal(SIGCONT)
+        stream.consumer.start()
     assert_exact(stream, shop.accepted, repeats=shop.repeats)
 
 

@@ -11,10 +11,12 @@ from confluent_kafka.admin import AdminClient, NewPartitions
 
 from anmodel.laptop.guardian import Guardian
 from anmodel.laptop.kafka import KafkaNode, free_port
+from anmodel.settings import KafkaSettings
+from anmodel.topic import create_topics
 from exactness import assert_exact
 from full_disk import SmallDisk
 from kafka_process import KafkaProcess
-from passing import pass_seconds, patiently
+from passing import PATIENCE, pass_seconds, patiently
 from proxied_kafka import ProxiedKafka
 from shop import APART, Shop
 from streaming import Stream, events
@@ -113,3 +115,22 @@ def test_counts_are_exact_while_the_topic_grows_from_three_to_six_partitions(
         patiently(lambda: stream.count("uniq(partition)") == 6)
     assert_exact(stream, shop.accepted, repeats=shop.repeats)
     assert len(stream.positions()) == 6
+
+
+def test_counts_are_exact_after_the_topic_was_made_anew_under_the_consumer(
+    streams: Streams, kafka: ProxiedKafka
+) -> None:
+    """Its offsets begin at 0 again, for other events."""
+    stream = streams(**SMALL, KAFKA_OPTIONS="topic.metadata.refresh.interval.ms=1000")
+    former, later = ({e["event_id"]: e for e in events(2000, seed=seed, apart=APART)} for seed in (16, 17))
+    stream.consumer.start()
+    stream.produce(json.dumps(event).encode() for event in former.values())
+    stream.wait_for_rows(len(former), PATIENCE)
+    stream.wait_until_committed(PATIENCE)
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
+    admin.delete_topics([stream.topic])[stream.topic].result(30)
+    patiently(lambda: stream.topic not in admin.list_topics(timeout=10).topics)
+    create_topics(KafkaSettings.load(kafka_bootstrap=kafka.bootstrap), 3, [stream.topic])
+    stream.produce(json.dumps(event).encode() for event in later.values())
+    stream.wait_for_rows(len(former) + len(later), PATIENCE)
+    assert_exact(stream, former | later)
