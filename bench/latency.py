@@ -106,7 +106,7 @@ def _measured(engine: Engine, sender: _Sender, seconds: float) -> list[float]:
     sending.start()
     seen: dict[str, float] = {}
     deadline = time.monotonic() + seconds + PATIENCE
-    while sending.is_alive() or seen.keys() < sender.accepted.keys():
+    while sending.is_alive() or sender.accepted.keys() - seen.keys():
         for event_id in _there(engine):
             seen.setdefault(event_id, time.monotonic())
         if time.monotonic() > deadline:

@@ -48,7 +48,8 @@ def consumer_options(settings: KafkaSettings, group: str) -> dict[str, Any]:
         "enable.auto.offset.store": False,
         "isolation.level": "read_committed",
         "queued.max.messages.kbytes": 16_384,
-        "queued.min.messages": 10_000,
+        "queued.min.messages": 20_000,
+        "fetch.queue.backoff.ms": 20,  # a full queue is looked at again soon: by default it takes a second
         "fetch.wait.max.ms": 50,
         **client_options(settings),
     }

@@ -157,10 +157,13 @@ class Warehouse:
         except _FAULTS as error:
             raise WarehouseError(f"ClickHouse: {_brief(error)}", _code(error)) from error
 
-    def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+    def query(
+        self, sql: str, parameters: Mapping[str, Any] | None = None, settings: Mapping[str, Any] | None = None
+    ) -> list[dict[str, Any]]:
         """Rows of a small answer, as dictionaries. `{name:Type}` in the text takes its value from `parameters`."""
         try:
-            return list(self.client.query(sql, parameters=dict(parameters or {})).named_results())
+            answer = self.client.query(sql, parameters=dict(parameters or {}), settings=dict(settings or {}))
+            return list(answer.named_results())
         except _FAULTS as error:
             raise WarehouseError(f"ClickHouse: {_brief(error)}", _code(error)) from error
 
@@ -171,7 +174,8 @@ class Warehouse:
         alone is not enough. `comment` names the statement for `end_statements`. When this raises, the rows may be in
         or not; `RowsRefused` says that they never will, `InsertTooLarge` that fewer at once may.
         """
-        settings: dict[str, Any] = {"max_partitions_per_insert_block": 0, **INSERT_SETTINGS}
+        # repeats within the block are left to the merges, as those in other blocks are: it halves the engine's work
+        settings: dict[str, Any] = {"max_partitions_per_insert_block": 0, "optimize_on_insert": 0, **INSERT_SETTINGS}
         if token is not None:
             settings["insert_deduplication_token"] = token
         if comment is not None:

@@ -1,10 +1,10 @@
 """`anmodel collector`."""
 
-import gc
 from typing import Annotated
 
 import typer
 
+from anmodel.garbage import calm_the_garbage_collector
 from anmodel.rotation import end_when_rotated
 from anmodel.settings import CollectorSettings
 from anmodel.telemetry import configure_logging
@@ -64,13 +64,3 @@ def serve() -> None:
         forwarded_allow_ips=settings.trusted_proxies,
         timeout_graceful_shutdown=10,
     )
-
-
-def calm_the_garbage_collector() -> None:
-    """Let it look, rarely, at what requests leave behind, and never again at what stays: the modules, the application.
-
-    By default it would go through all of them many times a second, for a quarter of the processor time.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from anmodel.errors import InputError
+from anmodel.garbage import calm_the_garbage_collector
 from anmodel.rotation import end_when_rotated
 from anmodel.settings import ConsumerSettings
 from anmodel.telemetry import configure_logging
@@ -112,6 +113,7 @@ def _consume(settings: ConsumerSettings) -> None:
         return
     watched = loops(settings, warehouse, registry, stop)
     watch.follow(watched, warehouse.fault)
+    calm_the_garbage_collector()
     run(watched, stop)
     if any(thread.name.startswith(INSERT_THREADS) for thread in threading.enumerate()):
         # inserts that ClickHouse does not answer: their blocks come again, and nobody waits for them here

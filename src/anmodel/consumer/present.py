@@ -1,15 +1,17 @@
 """Which rows of a block are in the table. Asks ClickHouse, and changes nothing."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
+from zlib import crc32
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from anmodel.consumer.blocks import Block, Partition
 from anmodel.consumer.streams import Stream
 from anmodel.warehouse import Warehouse
 
 Key = tuple[object, ...]
-_KEYS_ASKED = 500  # at once: a statement may be 256 kB long
+_LONGEST_STATEMENT = 64 << 20  # bytes; ClickHouse takes 256 kB by default
 
 
 class Present:
@@ -40,7 +42,7 @@ class Present:
         rows = self._without(rows, self._between(block))
         if not rows.num_rows or self.highest(block.partition, block.last + 1) < 0:
             return rows
-        return self._without(rows, self._behind(block, list(self._keys(rows))))
+        return self._without(rows, self._behind(block, rows))
 
     def _without(self, rows: pa.Table, present: set[Key]) -> pa.Table:
         if not present:
@@ -55,18 +57,24 @@ class Present:
         )
         return {tuple(row.values()) for row in found}
 
-    def _behind(self, block: Block, keys: Sequence[Key]) -> set[Key]:
-        """Which of the keys lie behind the block."""
-        present: set[Key] = set()
-        for at in range(0, len(keys), _KEYS_ASKED):
-            found = self._warehouse.query(
-                f"SELECT {self._asked()} FROM {self._table}"
-                f" WHERE ({', '.join(self._stream.key)}) IN ({_tuples(self._literals(keys[at : at + _KEYS_ASKED]))})"
-                " AND partition = {partition:Int32} AND offset > {last:Int64}",
-                {"partition": block.partition.number, "last": block.last},
-            )
-            present |= {tuple(row.values()) for row in found}
-        return present
+    def _behind(self, block: Block, rows: pa.Table) -> set[Key]:
+        """The keys that lie behind the block and may be of its rows: it is asked by a hash, of few bytes a row.
+
+        In one pass: rows of many users lie all over the table, and a look for each by its key would read it many
+        times.
+        """
+        name, time = self._stream.key[-1], self._stream.time
+        hashes = ",".join(str(crc32(value.encode())) for value in rows[name].to_pylist())
+        bounds = pc.min_max(rows[time].cast(pa.int64())).as_py()
+        found = self._warehouse.query(
+            f"SELECT {self._asked()} FROM {self._table}"
+            " WHERE partition = {partition:Int32} AND offset > {last:Int64}"
+            f" AND {time} BETWEEN fromUnixTimestamp64Milli({bounds['min']}, 'UTC')"
+            f" AND fromUnixTimestamp64Milli({bounds['max']}, 'UTC') AND CRC32({name}) IN ({hashes})",
+            {"partition": block.partition.number, "last": block.last},
+            {"max_query_size": _LONGEST_STATEMENT},
+        )
+        return {tuple(row.values()) for row in found}
 
     def _asked(self) -> str:
         """The columns of the key as ClickHouse is asked for them: instants in milliseconds since 1970."""
@@ -79,22 +87,5 @@ class Present:
         plain = (column.cast(pa.int64()) if instant else column for column, instant in columns)
         return zip(*(column.to_pylist() for column in plain), strict=True)
 
-    def _literals(self, keys: Iterable[Key]) -> Iterator[Iterator[str]]:
-        instants = [self._is_instant(name) for name in self._stream.key]
-        for key in keys:
-            yield (
-                f"fromUnixTimestamp64Milli({value}, 'UTC')" if instant else _quoted(str(value))
-                for value, instant in zip(key, instants, strict=True)
-            )
-
     def _is_instant(self, name: str) -> bool:
         return bool(pa.types.is_timestamp(self._stream.schema.field(name).type))
-
-
-def _tuples(keys: Iterable[Iterable[str]]) -> str:
-    return ", ".join(f"({', '.join(key)})" for key in keys)
-
-
-def _quoted(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"

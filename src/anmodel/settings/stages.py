@@ -50,7 +50,7 @@ class ConsumerSettings(KafkaSettings, ClickHouseSettings):
     consumer_port: Port = Field(8002, description="Port of its /health, /ready and /metrics.")
     consumer_host: str = Field("127.0.0.1", description="Address of its /health, /ready and /metrics.")
     batch_size: int = Field(
-        20_000, ge=1, le=1_000_000, description="Messages in a block at most; of 16 MB together, fewer."
+        50_000, ge=1, le=1_000_000, description="Messages in a block at most; of 16 MB together, fewer."
     )
     batch_timeout: float = Field(0.15, gt=0, description="Seconds a row waits at most for its block to fill.")
     max_inflight_inserts: int = Field(2, ge=1, le=64, description="Inserts under way at once.")
