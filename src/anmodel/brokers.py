@@ -1,11 +1,14 @@
 """Kafka's brokers: the options by which every client reaches them."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
-from confluent_kafka import KafkaError
+from confluent_kafka import KafkaError, KafkaException
 
 from anmodel.errors import SettingError
 from anmodel.settings import KafkaSettings
+
+Client = TypeVar("Client")
 
 PROMISED = frozenset(
     {"acks", "enable.auto.commit", "enable.auto.offset.store", "enable.idempotence", "group.id", "isolation.level"}
@@ -53,6 +56,19 @@ def consumer_options(settings: KafkaSettings, group: str) -> dict[str, Any]:
         "fetch.wait.max.ms": 50,
         **client_options(settings),
     }
+
+
+def client(kind: Callable[[dict[str, Any]], Client], options: dict[str, Any]) -> Client:
+    """A `Consumer`, `Producer` or `AdminClient`; raises `SettingError` for an option that librdkafka does not take."""
+    try:
+        return kind(options)
+    except KafkaException as error:
+        if error.args[0].code() != KafkaError._INVALID_ARG:
+            raise
+        raise SettingError(
+            f"Kafka's client refuses its options: {error.args[0].str()}. They come from KAFKA_OPTIONS and the other "
+            "settings that begin with KAFKA_"
+        ) from error
 
 
 class LastFault:

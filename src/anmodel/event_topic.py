@@ -13,7 +13,7 @@ import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from confluent_kafka.admin import TopicMetadata  # type: ignore[attr-defined]
 
-from anmodel.brokers import LastFault, producer_options
+from anmodel.brokers import LastFault, client, producer_options
 from anmodel.errors import TopicError
 from anmodel.settings import KafkaSettings
 
@@ -33,8 +33,10 @@ class EventTopic:
     def __init__(
         self, settings: KafkaSettings, topic: str, *, delivery_timeout: float, max_waiting: int, max_bytes: int
     ) -> None:
-        """Opens nothing yet; `start` connects. At most `max_waiting` messages wait for the broker at once, of about
-        `max_bytes` together."""
+        """Opens nothing yet; `open` and `start` do.
+
+        At most `max_waiting` messages wait for the broker at once, of about `max_bytes` together.
+        """
         self.topic = topic
         self.waiting = 0
         self.max_waiting = max_waiting
@@ -50,9 +52,14 @@ class EventTopic:
         self._wake = asyncio.Event()
         self._open: dict[_Delivery, None] = {}  # the oldest first
 
+    def open(self) -> None:
+        """Create the producer; the broker need not answer yet. Raises `SettingError` for options that it refuses."""
+        self._producer = client(Producer, self._options)
+
     async def start(self) -> None:
-        """Create the producer; the broker need not answer yet."""
-        self._producer = Producer(self._options)
+        """Hear of deliveries from now on, on this event loop; opens first what is not open."""
+        if self._producer is None:
+            self.open()
         self._polling = asyncio.create_task(self._poll())
 
     async def stop(self, seconds: float = 10.0) -> None:

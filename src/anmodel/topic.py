@@ -19,7 +19,7 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
-from anmodel.brokers import LastFault, client_options, producer_options
+from anmodel.brokers import LastFault, client, client_options, producer_options
 from anmodel.errors import MessageTooLarge, TopicError
 from anmodel.settings import KafkaSettings
 
@@ -33,7 +33,7 @@ _READ_SECONDS = 30.0
 
 def create_topics(settings: KafkaSettings, partitions: int = 3, names: Iterable[str] = TOPICS) -> list[str]:
     """Create the topics that are missing and return their names. Safe to repeat; existing ones stay as they are."""
-    admin = AdminClient({"log_level": 3, **client_options(settings)})
+    admin = client(AdminClient, {"log_level": 3, **client_options(settings)})
     created = []
     # the broker's own clock stamps messages, so that `received_at` can be trusted whoever produced them
     config = {"message.timestamp.type": "LogAppendTime"}
@@ -58,7 +58,7 @@ class TopicCheck:
         self._heard = LastFault()
         options = client_options(settings)
         options["error_cb"] = self._heard
-        self._admin = AdminClient(options)
+        self._admin = client(AdminClient, options)
 
     def fault(self) -> str:
         """Why the topic cannot be had, empty when it can. Takes `_READY_SECONDS` at most."""
@@ -78,7 +78,7 @@ def read_topic(settings: KafkaSettings, topic: str) -> Iterator[Message]:
     Joins no group and commits nothing, so it may run at any time.
     """
     options = {"group.id": "anmodel-desk", "enable.auto.commit": False, "enable.partition.eof": True}
-    reader = Consumer({**client_options(settings), **options})
+    reader = client(Consumer, {**client_options(settings), **options})
     try:
         found = reader.list_topics(topic, _READ_SECONDS).topics[topic]
         if found.error is not None:
@@ -148,5 +148,5 @@ def announce(settings: KafkaSettings, topic: str, message: dict[str, Any]) -> No
     Its key is the model it speaks of, if any, so that news of one model keep their order.
     """
     # quiet: the error that is raised says it once
-    producer = Producer({**producer_options(settings, delivery_timeout=10.0), "log_level": 2})
+    producer = client(Producer, {**producer_options(settings, delivery_timeout=10.0), "log_level": 2})
     send_all(producer, topic, [{"key": message.get("model"), "value": json.dumps(message).encode()}], seconds=12.0)

@@ -1,10 +1,14 @@
 """Settings from files of secrets, and what is said of secrets and certificates that do not fit."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Consumer
 
-from anmodel.brokers import client_options
+from anmodel.brokers import client, client_options, consumer_options
 from anmodel.errors import SettingError
 from anmodel.settings import (
     ClickHouseSettings,
@@ -188,6 +192,21 @@ def test_a_malformed_option_is_told_by_its_place_since_it_may_be_a_password() ->
     with pytest.raises(SettingError, match="KAFKA_OPTIONS is wrong: part 2 has no =") as told:
         client_options(KafkaSettings.load(kafka_options=f"sasl.password=half;{SECRET}"))
     assert SECRET not in str(told.value)
+
+
+@pytest.mark.parametrize("option", ["session.timeout.ms=3000", "no.such.option=1", "linger.ms=long"])
+def test_an_option_that_kafkas_client_refuses_is_a_wrong_setting(option: str) -> None:
+    with pytest.raises(SettingError, match=r"Kafka's client refuses its options: .* They come from KAFKA_OPTIONS"):
+        client(Consumer, consumer_options(KafkaSettings.load(kafka_options=option), "group"))
+
+
+def test_a_stage_ends_with_the_words_of_kafkas_client() -> None:
+    given = {**os.environ, "KAFKA_OPTIONS": "linger.ms=long"}
+    command = [sys.executable, "-m", "anmodel", "collector"]
+    ended = subprocess.run(command, env=given, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == SettingError.exit_code
+    assert "error: Kafka's client refuses its options" in ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 def test_postgres_is_spoken_to_as_set(tmp_path: Path) -> None:

@@ -53,6 +53,7 @@ def serve() -> None:
         max_waiting=settings.max_waiting_events,
         max_bytes=settings.max_waiting_bytes,
     )
+    topic.open()
     app = build_app(topic, settings)
     calm_the_garbage_collector()
     uvicorn.run(

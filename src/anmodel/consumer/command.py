@@ -139,7 +139,7 @@ def loops(
     and retries of its own, so that events flow whatever becomes of predictions."""
     from confluent_kafka import Consumer
 
-    from anmodel.brokers import consumer_options
+    from anmodel.brokers import client, consumer_options
     from anmodel.consumer.dead import DeadLetters
     from anmodel.consumer.loop import ConsumerLoop
     from anmodel.consumer.metrics import EVENTS, ConsumerMetrics
@@ -153,7 +153,7 @@ def loops(
         metrics = ConsumerMetrics(prefix, registry)
         storage = Storage(warehouse, Present(warehouse, stream), stream, metrics)
         work = Work(stream, storage, DeadLetters(settings, stream.dead_topic), metrics)
-        consumer = Consumer(consumer_options(settings, settings.consumer_group))
+        consumer = client(Consumer, consumer_options(settings, settings.consumer_group))
         loop = ConsumerLoop(settings, stream.topic, consumer, work, metrics, stop)
         return Watched(part, loop, TopicCheck(settings, stream.topic).fault, needed)
 

@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 from confluent_kafka import Producer
 
-from anmodel.brokers import producer_options
+from anmodel.brokers import client, producer_options
 from anmodel.consumer.blocks import Partition, Refused
 from anmodel.errors import MessageTooLarge, TopicError
 from anmodel.settings import KafkaSettings
@@ -26,7 +26,7 @@ class DeadLetters:
     def __init__(self, settings: KafkaSettings, topic: str) -> None:
         self._topic = topic
         self._options = producer_options(settings, delivery_timeout=_SECONDS - 5) | {"message.max.bytes": _LARGEST}
-        self._producer = Producer(self._options)
+        self._producer = client(Producer, self._options)
 
     def write(self, partition: Partition, refused: Iterable[Refused]) -> None:
         """Return once the broker has every refused message; raises `TopicError`. May repeat letters.

@@ -7,7 +7,7 @@ from typing import Any
 
 from confluent_kafka import Producer
 
-from anmodel.brokers import producer_options
+from anmodel.brokers import client, producer_options
 from anmodel.consumer.letters import Choice, Judge, Letter, Selection, read_letter, select
 from anmodel.consumer.streams import Stream
 from anmodel.errors import MessageRefused
@@ -27,7 +27,7 @@ def send_back(settings: KafkaSettings, letters: list[Letter]) -> None:
 
     Safe to repeat: an event that comes twice counts once.
     """
-    producer = Producer(producer_options(settings, delivery_timeout=30.0))
+    producer = client(Producer, producer_options(settings, delivery_timeout=30.0))
     for topic in sorted({letter.topic for letter in letters}):
         messages = (_message(letter) for letter in letters if letter.topic == topic)
         while some := list(islice(messages, _AT_ONCE)):

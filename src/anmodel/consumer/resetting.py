@@ -6,7 +6,7 @@ from datetime import datetime
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from anmodel.brokers import client_options
+from anmodel.brokers import client, client_options
 from anmodel.errors import TopicError
 from anmodel.settings import ConsumerSettings
 
@@ -30,7 +30,7 @@ class Desk:
     def __init__(self, settings: ConsumerSettings) -> None:
         options = {"group.id": settings.consumer_group, "enable.auto.commit": False}
         self._group = settings.consumer_group
-        self._client = Consumer({**client_options(settings), **options})
+        self._client = client(Consumer, {**client_options(settings), **options})
 
     def moves(self, topic: str, when: datetime) -> list[Move]:
         """What going back, or on, to a time would be; changes nothing. Raises `TopicError`."""

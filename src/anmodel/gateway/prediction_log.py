@@ -15,7 +15,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from prometheus_client import CollectorRegistry, Counter
 
 from anmodel import predictions
-from anmodel.brokers import LastFault, client_options
+from anmodel.brokers import LastFault, client, client_options
 from anmodel.gateway.answers import Predictions
 from anmodel.settings import KafkaSettings
 
@@ -71,7 +71,8 @@ class PredictionLog:
         self._waiting = 0
         self._lock = threading.Lock()
         self._told = -_TELL_SECONDS
-        self._producer = Producer(
+        self._producer = client(
+            Producer,
             {
                 "acks": "all",
                 "linger.ms": 50,
@@ -82,7 +83,7 @@ class PredictionLog:
                 "log_level": 2,
                 "error_cb": self._fault,
                 **client_options(settings),
-            }
+            },
         )
 
     @contextmanager

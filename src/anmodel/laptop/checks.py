@@ -66,9 +66,9 @@ def _positions(settings: ConsumerSettings, topic: str) -> list[tuple[int, int]]:
     """(end, committed) of every partition."""
     from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-    from anmodel.brokers import client_options
+    from anmodel.brokers import client, client_options
 
-    consumer = Consumer({**client_options(settings), "group.id": settings.consumer_group})
+    consumer = client(Consumer, {**client_options(settings), "group.id": settings.consumer_group})
     try:
         partitions = consumer.list_topics(topic, _SECONDS).topics[topic].partitions
         places = consumer.committed([TopicPartition(topic, number) for number in partitions], _SECONDS)
