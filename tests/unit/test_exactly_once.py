@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as some
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -332,10 +333,10 @@ class WithRepeats(ExactlyOnce):
 
 
 ExactlyOnce.TestCase.settings = settings(
-    max_examples=100, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=300, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 WithRepeats.TestCase.settings = settings(
-    max_examples=60, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=150, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 
 
@@ -345,3 +346,23 @@ class TestEachMessageIsOneRowOrALetterWhateverIsKilled(ExactlyOnce.TestCase):  #
 
 class TestRepeatsAreNeverLostNorStoredMoreOftenThanTheyCame(WithRepeats.TestCase):  # type: ignore[misc, name-defined]
     """Some messages repeat others."""
+
+
+def test_tokens_that_were_used_before_what_was_written_down_was_lost_hide_no_row() -> None:
+    """The engine noted the token, both were killed, and an operator then moved the group to the same offset by a tool."""
+    kafka, engine = Kafka([Sent(place, place, 1, "good") for place in range(5)]), Engine(moods=["both killed there"])
+    with pytest.raises(Killed):
+        store_all(Consumer(kafka, engine))
+    assert engine.tokens
+    assert not engine.rows
+    kafka.committed = (0, "")
+    store_all(Consumer(kafka, engine))
+    assert [row["offset"] for row in engine.rows] == [0, 1, 2, 3, 4]
+
+
+def store_all(consumer: Consumer) -> None:
+    consumer.fetch(5)
+    assert consumer.assigned.cut(5, 0.0)
+    consumer.write("written")
+    consumer.begin()
+    consumer.work_on(0)
