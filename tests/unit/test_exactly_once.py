@@ -349,7 +349,7 @@ class TestRepeatsAreNeverLostNorStoredMoreOftenThanTheyCame(WithRepeats.TestCase
 
 
 def test_tokens_that_were_used_before_what_was_written_down_was_lost_hide_no_row() -> None:
-    """The engine noted the token, both were killed, and an operator then moved the group to the same offset by a tool."""
+    """The engine noted the token, both were killed, and a tool then put the group back to the same offset."""
     kafka, engine = Kafka([Sent(place, place, 1, "good") for place in range(5)]), Engine(moods=["both killed there"])
     with pytest.raises(Killed):
         store_all(Consumer(kafka, engine))
