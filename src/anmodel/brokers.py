@@ -11,7 +11,15 @@ from anmodel.settings import KafkaSettings
 Client = TypeVar("Client")
 
 PROMISED = frozenset(
-    {"acks", "enable.auto.commit", "enable.auto.offset.store", "enable.idempotence", "group.id", "isolation.level"}
+    {
+        "acks",
+        "auto.offset.reset",
+        "enable.auto.commit",
+        "enable.auto.offset.store",
+        "enable.idempotence",
+        "group.id",
+        "isolation.level",
+    }
 )
 """Options on which rests that nothing accepted is lost or counted twice: KAFKA_OPTIONS may not name them."""
 

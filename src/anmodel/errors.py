@@ -69,9 +69,9 @@ class MessageRefused(InputError):
     """
 
     def __init__(self, field: str, reason: str) -> None:
-        super().__init__(f"{field}: {reason}")
-        self.field = field
-        self.reason = reason
+        self.field = _shortened(field, 200)
+        self.reason = _shortened(reason, 1000)
+        super().__init__(f"{self.field}: {self.reason}")
 
 
 class EventRefused(MessageRefused):
@@ -152,3 +152,8 @@ class UsersError(UnavailableError):
 
 class ClusterError(UnavailableError):
     """The Kubernetes API did not answer or refused, or what KServe should serve does not come up."""
+
+
+def _shortened(text: str, most: int) -> str:
+    """A text that may be the sender's own, of a length that an answer and a dead letter's headers bear."""
+    return text if len(text) <= most else f"{text[:most]}… ({len(text)} characters)"

@@ -14,7 +14,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from confluent_kafka.admin import TopicMetadata  # type: ignore[attr-defined]
 
 from anmodel.brokers import LastFault, client, producer_options
-from anmodel.errors import TopicError
+from anmodel.errors import SettingError, TopicError
 from anmodel.settings import KafkaSettings
 
 _POLL_SECONDS = 0.002
@@ -138,8 +138,12 @@ class EventTopic:
 
         What it still held is answered as not delivered.
         """
+        try:
+            self._producer = client(Producer, self._options)
+        except (KafkaException, SettingError) as error:  # a file of certificates that is just being changed, perhaps
+            log.warning("producer could not be replaced", topic=self.topic, reason=str(error))
+            return
         log.warning("producer replaced", topic=self.topic, reason=reason)
-        self._producer = Producer(self._options)
         broken.purge()
         for _ in range(3):  # a call that raises leaves answers to the next one
             with suppress(KafkaException):

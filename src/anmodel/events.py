@@ -30,7 +30,7 @@ MAX_PRICE = 1e12
 _FLOAT_HOLDS = 10**300
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_PATH = re.compile(r" - at `\$\.?(.*)`$")
+_PATH = re.compile(r" - at `\$\.?([^`]*)`$")  # no dot: a name full of such beginnings would take minutes
 _Id = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_TEXT)]
 
 

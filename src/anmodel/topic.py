@@ -5,6 +5,7 @@ Producers are idempotent and wait for all replicas (`acks=all`). How the collect
 
 import itertools
 import json
+import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -123,7 +124,7 @@ def send_all(producer: Producer, topic: str, messages: Iterable[dict[str, Any]],
     sent = itertools.count()
     try:
         for message in messages:
-            producer.produce(topic, on_delivery=note, **message)
+            _hand_over(producer, seconds, topic=topic, on_delivery=note, **message)
             next(sent)
             producer.poll(0)
         left = producer.flush(seconds)
@@ -140,6 +141,18 @@ def send_all(producer: Producer, topic: str, messages: Iterable[dict[str, Any]],
             f"{topic}: {len(failures) + left} of {next(sent)} messages not acknowledged"
             f" ({failures[0] if failures else f'no answer in {seconds:g} s'})"
         )
+
+
+def _hand_over(producer: Producer, seconds: float, **message: Any) -> None:
+    """Give a message to the producer, waiting for room in it; `TopicError` if there is none in time."""
+    ends = time.monotonic() + seconds
+    while True:
+        try:
+            return producer.produce(**message)
+        except BufferError as error:
+            producer.poll(0.1)
+            if time.monotonic() > ends:
+                raise TopicError(f"{message['topic']}: no room for more messages in {seconds:g} s") from error
 
 
 def announce(settings: KafkaSettings, topic: str, message: dict[str, Any]) -> None:

@@ -32,8 +32,8 @@ class Sent:
     def timestamp(self) -> tuple[int, int]:
         return (2, 0)
 
-    def __len__(self) -> int:
-        return self.size
+    def headers(self) -> None:
+        return None
 
 
 def holding(*offsets: int, plan: Plan | None = None) -> Assigned:
@@ -111,7 +111,7 @@ def test_a_block_is_due_when_full_or_when_its_first_message_waited() -> None:
 
 
 def test_a_block_of_large_messages_ends_early(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "BLOCK_BYTES", 25)
+    monkeypatch.setattr(module, "BLOCK_BYTES", 25)  # messages have 12, with their keys
     assigned = holding(0, 1, 2, 3)
     assert assigned.cut(100, 60.0)
     write(assigned)

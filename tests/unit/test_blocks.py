@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from anmodel.consumer.blocks import Block, Message, Partition, make_block
+from anmodel.consumer.blocks import Block, Message, Partition, make_block, size_of
 from anmodel.consumer.streams import Row, Stream, events_stream, predictions_stream
 from anmodel.predictions import PREDICTIONS_SCHEMA
 from anmodel.settings import ConsumerSettings
@@ -35,6 +35,7 @@ class Sent:
 
     place: int
     content: bytes | None
+    more: list[tuple[str, bytes | None]] | None = None
 
     def offset(self) -> int:
         return self.place
@@ -48,8 +49,8 @@ class Sent:
     def timestamp(self) -> tuple[int, int]:
         return (2, RECEIVED)
 
-    def __len__(self) -> int:
-        return len(self.content or b"")
+    def headers(self) -> list[tuple[str, bytes | None]] | None:
+        return self.more
 
 
 LOGGED: dict[str, Any] = {
@@ -204,3 +205,9 @@ def test_messages_that_are_not_plain_leave_the_others_of_their_block_as_they_are
 def test_a_row_that_the_engine_refuses_is_found_again_among_the_messages() -> None:
     block = block_of([sent(3), sent(5, event_id="e5"), sent(9)])
     assert block.refuse(5, "row", "no").value == sent(5, event_id="e5").content
+
+
+def test_the_size_of_a_message_is_that_of_its_body_its_key_and_its_headers() -> None:
+    assert size_of(Sent(0, None)) == 2
+    assert size_of(Sent(0, b"12345")) == 7
+    assert size_of(Sent(0, b"12345", [("name", b"123"), ("none", None)])) == 18

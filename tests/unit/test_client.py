@@ -144,3 +144,10 @@ def test_no_events_are_no_requests() -> None:
         report = CollectorClient(collector.collect).send_all([])
     assert report.complete
     assert collector.requests == []
+
+
+def test_an_answer_that_says_nothing_of_a_batch_is_not_taken_for_its_acceptance() -> None:
+    with FakeCollector(fail=lambda _: Answer(200, b"<html>welcome</html>")).running() as collector:
+        report = CollectorClient(collector.collect).send_all(events(10))
+    assert report.accepted == 0
+    assert "HTTP 200" in report.stopped

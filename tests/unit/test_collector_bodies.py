@@ -151,3 +151,22 @@ def test_any_bytes_are_taken_apart_or_refused(body: bytes) -> None:
         return
     assert events
     assert all(events)
+
+
+@pytest.mark.parametrize("body", [b"{}\n" * 3_000_000, b"[" + b"1," * 3_000_000 + b"1]"], ids=["lines", "array"])
+def test_far_more_pieces_than_events_are_allowed_cost_no_memory(body: bytes) -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(RequestRefused, match="COLLECT_MAX_EVENTS"):
+            split_body(body)
+        assert tracemalloc.get_traced_memory()[1] < 2.5 * len(body)
+    finally:
+        tracemalloc.stop()
+
+
+async def test_large_bodies_are_held_within_bounds_until_they_are_answered(encoding: str) -> None:
+    lines = "\n".join([json.dumps(EVENT)] * 9000).encode()  # 1.2 MB
+    answer, _ = await post(ENCODINGS[encoding](lines), encoding, max_waiting_bytes=1_048_576)
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
+    answer, topic = await post(ENCODINGS[encoding](lines), encoding)
+    assert (answer.status_code, len(topic.sent)) == (201, 9000)

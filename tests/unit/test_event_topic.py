@@ -1,12 +1,14 @@
 """Sending events while no broker is there: what is answered, and when. Real librdkafka, nobody at the other end."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException
 
-from anmodel.errors import TopicError
+from anmodel.errors import SettingError, TopicError
 from anmodel.event_topic import EventTopic
 from anmodel.settings import KafkaSettings
 
@@ -63,3 +65,25 @@ async def test_no_more_messages_wait_than_may_and_none_of_the_call_is_sent(lonel
 async def test_without_messages_nothing_is_waited_for(lonely: Lonely) -> None:
     async with lonely() as topic:
         assert await topic.send([]) == {}
+
+
+async def test_a_producer_that_cannot_be_replaced_hangs_nobody_and_is_tried_again(
+    lonely: Lonely, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken:
+        def poll(self, seconds: float) -> int:
+            raise KafkaException(KafkaError(KafkaError._FATAL))
+
+        def produce(self, *arguments: object) -> None:
+            """Taken, and never heard of again."""
+
+    def refused(kind: object, options: object) -> None:
+        raise SettingError("no such file")
+
+    async with lonely(seconds=0.1) as topic:
+        topic._producer = Broken()  # type: ignore[assignment]
+        with monkeypatch.context() as patched:
+            patched.setattr("anmodel.event_topic.client", refused)
+            with pytest.raises(TopicError, match="not confirmed within DELIVERY_TIMEOUT"):
+                await asyncio.wait_for(topic.send([("a", b"1")]), 30)
+        assert isinstance(topic._producer, Broken)

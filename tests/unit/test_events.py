@@ -1,6 +1,7 @@
 """The event contract: what is refused, with which field and reason."""
 
 import json
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -188,3 +189,13 @@ def test_any_bytes_are_either_an_event_or_refused(raw: bytes) -> None:
     except EventRefused as refused:
         answer = refused.field
     assert answer
+
+
+def test_a_name_made_to_look_like_many_paths_costs_no_time_and_is_told_shortened() -> None:
+    raw = json.dumps({" - at `$" * 30_000 + "\n": 1}).encode()
+    started = time.perf_counter()
+    with pytest.raises(EventRefused) as caught:
+        decode(raw)
+    assert time.perf_counter() - started < 1
+    assert len(caught.value.field) < 300
+    assert len(caught.value.reason) < 1100

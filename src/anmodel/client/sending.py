@@ -185,7 +185,7 @@ class _Sending:
             return []
         if status in (201, 207, 422, 503) and (answer := read_answer(response, len(batch))):
             return self._count(answer, batch)
-        if 200 <= status < 300:
+        if status == 201 and len(batch) == 1:
             self._report.accepted += len(batch)
             return []
         if status in _TRY_AGAIN:

@@ -4,9 +4,12 @@ from typing import NamedTuple
 
 import msgspec
 
-from anmodel.errors import EventRefused
+from anmodel.errors import EventRefused, RequestRefused
 
 NDJSON = (b"application/x-ndjson", b"application/ndjson", b"application/jsonl", b"application/x-jsonlines")
+
+_COMMAS = 100
+"""In an array, for each event that is allowed: one has six or more. Lines may be empty, every other one."""
 
 _array = msgspec.json.Decoder(list[msgspec.Raw])
 
@@ -18,8 +21,9 @@ class Body(NamedTuple):
     single: bool
 
 
-def split_body(body: bytes, content_type: bytes = b"") -> Body:
-    """Take a body apart without judging its events; raises `EventRefused` when there is nothing to judge.
+def split_body(body: bytes, content_type: bytes = b"", most: int = 10_000) -> Body:
+    """Take a body apart without judging its events; raises `EventRefused` when there is nothing to judge, and
+    `RequestRefused` when it can be seen, before it costs any memory, that there are far more than `most`.
 
     NDJSON is known by its content type, or by its first line being a whole object with more to follow. Any other
     content type is JSON: a page's beacon can only say that it is text.
@@ -30,10 +34,18 @@ def split_body(body: bytes, content_type: bytes = b"") -> Body:
     if (content_type != b"application/json" and _is_ndjson(content_type)) or (
         b"\n" in text and _looks_like_lines(text)
     ):
+        _check_pieces(text.count(b"\n"), 2 * most)
         return Body([line for line in map(bytes.strip, text.split(b"\n")) if line], single=False)
     if text.startswith(b"["):
+        _check_pieces(text.count(b","), _COMMAS * most)
         return Body(_elements(text), single=False)
     return Body([text], True)
+
+
+def _check_pieces(pieces: int, most: int) -> None:
+    if pieces > most:
+        reason = f"{pieces} lines or commas; a batch of at most COLLECT_MAX_EVENTS events may have {most}"
+        raise RequestRefused(413, "body", reason)
 
 
 def _is_ndjson(content_type: bytes) -> bool:

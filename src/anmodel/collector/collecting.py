@@ -22,6 +22,7 @@ from anmodel.settings import CollectorSettings
 AT_ONCE = 500
 """Events judged before other requests have their turn."""
 _TIMES_SECONDS = 0.1
+_SMALL = 64 << 10  # bytes of a body that is not counted: all of them together are as many as there are connections
 _FIELDS = frozenset(Event.__struct_encode_fields__) | {"body", "properties.item_id", "properties.price"}
 
 log = structlog.get_logger()
@@ -53,14 +54,21 @@ class Collect:
         raw = await self._reader.read(receive)
         if b"content-encoding" in headers:
             raw = inflate(raw, headers[b"content-encoding"].decode("latin-1"), self._settings.collect_max_bytes)
+        if len(raw) <= _SMALL:
+            return await self._take(raw, headers)
+        with self._reader.held(len(raw)):
+            return await self._take(raw, headers)
+
+    async def _take(self, raw: bytes, headers: Mapping[bytes, bytes]) -> Answer:
+        most = self._settings.collect_max_events
         try:
-            body = split_body(raw, headers.get(b"content-type", b""))
+            body = split_body(raw, headers.get(b"content-type", b""), most)
         except EventRefused as refused:
             self._metrics.refuse(refused.field)
             raise RequestRefused(422, refused.field, refused.reason) from refused
         if body.single:
             return await self._take_one(body.events[0])
-        if len(body.events) > (most := self._settings.collect_max_events):
+        if len(body.events) > most:
             reason = f"{len(body.events)} events; allowed: at most COLLECT_MAX_EVENTS, {most}"
             raise RequestRefused(413, "body", reason)
         return await self._take_batch(body)

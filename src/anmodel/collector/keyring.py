@@ -50,6 +50,10 @@ class Keyring:
             raise SettingError(f"WRITE_KEYS={self._path} cannot be read: {error.strerror}.") from error
         except ValueError as error:
             raise SettingError(f"WRITE_KEYS={self._path} is no text in UTF-8.") from error
+        if not text.strip() and self._keys:
+            raise SettingError(
+                f"WRITE_KEYS={self._path} is empty: the keys known before stay. To take all away, leave a comment."
+            )
         if text != self._text:
             self._keys = parse_keys(text)
             self._text = text

@@ -1,7 +1,8 @@
 """The body of a request, read no further and no longer than is allowed."""
 
 import asyncio
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from anmodel.errors import RequestRefused
@@ -43,6 +44,20 @@ class BodyReader:
             reason = f"not whole after COLLECT_BODY_SECONDS, {self._seconds:g} s"
             raise RequestRefused(408, "body", reason) from None
 
+    @contextmanager
+    def held(self, size: int) -> Iterator[None]:
+        """Count a large body, as it is after inflating, until its answer is made; 503 when there is no room for it."""
+        self._claim(size)
+        try:
+            yield
+        finally:
+            self._room += size
+
+    def _claim(self, size: int) -> None:
+        if size > self._room:
+            raise RequestRefused(503, "body", "too many large requests at once. Try later.", retry_after=2)
+        self._room -= size
+
     def _whole(self, body: bytes) -> bytes:
         if len(body) > self._most:
             raise RequestRefused(413, "body", f"larger than COLLECT_MAX_BYTES, {self._most} bytes")
@@ -66,9 +81,7 @@ class BodyReader:
     def _take(self, body: bytearray, more: bytes) -> None:
         if len(body) + len(more) > self._most:
             raise RequestRefused(413, "body", f"larger than COLLECT_MAX_BYTES, {self._most} bytes")
-        if len(more) > self._room:
-            raise RequestRefused(503, "body", "too many large requests at once. Try later.", retry_after=2)
-        self._room -= len(more)
+        self._claim(len(more))
         body += more
 
 

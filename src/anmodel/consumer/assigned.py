@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from itertools import accumulate, takewhile
 
-from anmodel.consumer.blocks import Message, Partition, offset_of
+from anmodel.consumer.blocks import Message, Partition, offset_of, size_of
 from anmodel.consumer.past import Past
 from anmodel.consumer.plan import Plan, fresh_plan
 
@@ -109,7 +109,7 @@ class Assigned:
             self._since = time.monotonic()
         self._waiting.extend(messages)
         self._offsets.extend(map(offset_of, messages))
-        self.waiting_bytes += sum(map(len, messages))
+        self.waiting_bytes += sum(map(size_of, messages))
         return True
 
     def cut(self, size: int, seconds: float) -> bool:
@@ -132,7 +132,7 @@ class Assigned:
         size = min(size, len(self._waiting))
         if self.waiting_bytes < BLOCK_BYTES:
             return size
-        fitting = takewhile(lambda total: total <= BLOCK_BYTES, accumulate(map(len, self._waiting[:size])))
+        fitting = takewhile(lambda total: total <= BLOCK_BYTES, accumulate(map(size_of, self._waiting[:size])))
         return max(1, sum(1 for _ in fitting))
 
     def _cut_to(self, last: int, *, again: bool) -> bool:
@@ -141,7 +141,7 @@ class Assigned:
         if self.plan is None:
             self._follow(fresh_plan(self._offsets[0]))
         del self._waiting[:count], self._offsets[:count]
-        self.waiting_bytes -= sum(map(len, messages))
+        self.waiting_bytes -= sum(map(size_of, messages))
         self._since = time.monotonic()
         self._cuts.append(Cut(self._next, last, messages, again, recorded=again))
         self._next = last + 1

@@ -4,7 +4,7 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any, Protocol
 from zlib import crc32
 
 import pyarrow as pa
@@ -26,7 +26,7 @@ class Message(Protocol):
     def key(self) -> bytes | None: ...
     def value(self) -> bytes | None: ...
     def timestamp(self) -> tuple[int, int]: ...
-    def __len__(self) -> int: ...
+    def headers(self) -> Any: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +97,14 @@ def offset_of(message: Message) -> int:
     offset = message.offset()
     assert offset is not None
     return offset
+
+
+def size_of(message: Message) -> int:
+    """Bytes of a message: its body, its key and its headers."""
+    size = len(message.value() or b"") + len(message.key() or b"")
+    if headers := message.headers():
+        size += sum(len(name) + len(value or b"") for name, value in headers)
+    return size
 
 
 def _digest(values: Sequence[bytes | None], times: Sequence[int]) -> int:

@@ -15,6 +15,7 @@ from anmodel.topic import send_all
 
 STAGE = "consumer"
 _SECONDS = 20.0
+_LARGEST_KEY = 1024  # of a letter that goes without its body
 _LARGEST = 64 << 20  # of a message before it is compressed; what comes out of a topic must go into one
 
 log = structlog.get_logger()
@@ -50,7 +51,8 @@ class DeadLetters:
             log.warning("a dead letter goes without its body", offset=refused.offset, reason=str(error))
             size = len(refused.value or b"")
             told = f"{refused.reason} (left out: the body of {size} bytes, more than this topic takes)"
-            self._send(partition, [Refused(refused.offset, refused.key, None, refused.field, told)])
+            key = refused.key if len(refused.key or b"") <= _LARGEST_KEY else None
+            self._send(partition, [Refused(refused.offset, key, None, refused.field, told)])
 
     def _send(self, partition: Partition, refused: Iterable[Refused]) -> None:
         producer = self._producer

@@ -7,6 +7,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from confluent_kafka import Consumer, Message
 
 from anmodel.consumer.assigned import BLOCK_BYTES
+from anmodel.consumer.blocks import size_of
 
 POLL_SECONDS = 0.02
 _MOST = 10_000  # messages at once: between two fetches blocks are cut and committed
@@ -37,7 +38,7 @@ class Fetching:
             return self._consumer.consume(1, 0) if self._paused else []  # callbacks are served, rebalances go on
         messages = self._consumer.consume(self._room(), POLL_SECONDS)
         if messages:
-            self._mean = max(1.0, sum(map(len, messages)) / len(messages))
+            self._mean = max(1.0, sum(map(size_of, messages)) / len(messages))
         return messages
 
     def _room(self) -> int:

@@ -93,14 +93,17 @@ class ConsumerLoop:
 
     def _take(self, messages: Sequence[Message]) -> None:
         """Keep what was fetched; partitions come in runs."""
+        sought: set[int] = set()
         for number, run in groupby(messages, Message.partition):
+            if number in sought:
+                continue  # what was fetched before comes again, after what is missing
             good = [message for message in run if message.error() is None or self._note_fault(message)]
             assigned = None if number is None else self._assigned.get(number)
             if not good or assigned is None:
                 continue
             self.metrics.fetched.inc(len(good))
-            if not assigned.add(good):
-                self._begin_anew(assigned, good)
+            if not assigned.add(good) and self._begin_anew(assigned, good):
+                sought.add(assigned.partition.number)
 
     def _note_fault(self, message: Message) -> bool:
         """Keep in mind what Kafka reports in a message's place; False: there is no message."""
@@ -111,10 +114,11 @@ class ConsumerLoop:
             self._fault = error.str()
         return False
 
-    def _begin_anew(self, assigned: Assigned, messages: Sequence[Message]) -> None:
+    def _begin_anew(self, assigned: Assigned, messages: Sequence[Message]) -> bool:
         """Offsets went back: the topic was made anew, as a rule. What was written down says nothing of this one.
 
         All that is not stored must come once more: it does, if the messages begin no later than what is not stored.
+        Otherwise the partition is read from there, and True is returned.
         """
         number, first = assigned.partition.number, offset_of(messages[0])
         log.warning("offsets went back", topic=self.topic, partition=number, offset=first)
@@ -123,8 +127,9 @@ class ConsumerLoop:
         fresh.begin(None)
         if first <= (start := assigned.start(first)):
             fresh.add(messages)
-        else:
-            self._consumer.seek(TopicPartition(self.topic, number, start))
+            return False
+        self._consumer.seek(TopicPartition(self.topic, number, start))
+        return True
 
     def _most(self) -> int:
         """Blocks cut at once: those that are inserted, and one that follows without delay."""

@@ -51,14 +51,15 @@ class Present:
 
     def _between(self, block: Block) -> set[Key]:
         found = self._warehouse.query(
-            f"SELECT {self._asked()} FROM {self._table}"
+            f"SELECT DISTINCT {self._asked()} FROM {self._table}"
             " WHERE partition = {partition:Int32} AND offset BETWEEN {first:Int64} AND {last:Int64}",
             {"partition": block.partition.number, "first": block.first, "last": block.last},
         )
         return {tuple(row.values()) for row in found}
 
     def _behind(self, block: Block, rows: pa.Table) -> set[Key]:
-        """The keys that lie behind the block and may be of its rows: it is asked by a hash, of few bytes a row.
+        """The keys that lie behind the block and may be of its rows: it is asked by a hash of the key's
+        last column, a text: few bytes a row.
 
         In one pass: rows of many users lie all over the table, and a look for each by its key would read it many
         times.
@@ -67,7 +68,7 @@ class Present:
         hashes = ",".join(str(crc32(value.encode())) for value in rows[name].to_pylist())
         bounds = pc.min_max(rows[time].cast(pa.int64())).as_py()
         found = self._warehouse.query(
-            f"SELECT {self._asked()} FROM {self._table}"
+            f"SELECT DISTINCT {self._asked()} FROM {self._table}"
             " WHERE partition = {partition:Int32} AND offset > {last:Int64}"
             f" AND {time} BETWEEN fromUnixTimestamp64Milli({bounds['min']}, 'UTC')"
             f" AND fromUnixTimestamp64Milli({bounds['max']}, 'UTC') AND CRC32({name}) IN ({hashes})",
