@@ -33,8 +33,11 @@ def test_a_batch_resent_five_times_in_other_pieces_is_counted_once(streams: Stre
     shop = Shop(stream.collector.url)
     batch = list(events(2000, seed=22, apart=APART))
     chance = random.Random(22)
+    sent = 0
     for size in (2000, 1, 37, 499, 1500):
-        shop.send(batch if size > 1 else batch[:50], size)
+        pieces = batch if size > 1 else batch[:50]
+        shop.send(pieces, size)
+        sent += len(pieces)
         chance.shuffle(batch)
-    assert_exact(stream, shop.accepted, repeats=4 * len(batch))
+    assert_exact(stream, shop.accepted, repeats=sent - len(batch))
     assert len(shop.accepted) == len(batch)
