@@ -49,11 +49,26 @@ def scratch(tmp_path: Path) -> Path:
     return tmp_path / "scratch"
 
 
-def train(lake: Lake, engine: Engine, scratch: Path, *, max_rows: int = 400_000, horizon_days: int = H) -> Row:
+def train(
+    lake: Lake,
+    engine: Engine,
+    scratch: Path,
+    *,
+    max_rows: int = 400_000,
+    horizon_days: int = H,
+    as_of: datetime | None = None,
+) -> Row:
     for left in scratch.glob("*.parquet"):
         left.unlink()
     return build_training(
-        lake, engine, scratch, name="m", horizon_days=horizon_days, max_rows=max_rows, progress=lambda rows, note: None
+        lake,
+        engine,
+        scratch,
+        name="m",
+        horizon_days=horizon_days,
+        max_rows=max_rows,
+        as_of=as_of,
+        progress=lambda rows, note: None,
     )
 
 
@@ -235,6 +250,28 @@ def test_parts_lie_in_order_of_time_with_a_horizon_between_them(lake: Lake, engi
         assert set(table["snapshot_time"].to_pylist()) <= set(instants[part])
         assert sum(table["will_purchase"].to_pylist()) / table.num_rows == made["positive_rate"][part]
     assert lake.read_json("snapshots/m/manifest.json") == made
+
+
+def test_users_in_many_parts_give_the_same_rows_as_all_at_once(
+    lake: Lake, engine: Engine, scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(lake, some_events(9, users=40, days=60))
+    whole = train(lake, engine, scratch)["files"], daily(lake, engine, scratch)["files"]
+    for module in ("training", "daily"):
+        monkeypatch.setattr(f"anmodel.snapshot.{module}._EVENTS_A_CHUNK", 100)
+    assert (train(lake, engine, scratch)["files"], daily(lake, engine, scratch)["files"]) == whole
+    assert len(list(scratch.glob("chunk-*.parquet"))) > 3
+
+
+def test_as_of_an_instant_a_training_snapshot_is_what_it_would_have_been_then(
+    lake: Lake, engine: Engine, scratch: Path, tmp_path: Path
+) -> None:
+    events, then = some_events(9, users=40, days=60), Lake(str(tmp_path / "then"))
+    fill(lake, events)
+    fill(then, [event for event in events if event["ts"] < START + timedelta(days=45)])
+    made = train(then, engine, scratch)
+    known = datetime.fromisoformat(made["watermark"])
+    assert train(lake, engine, scratch, as_of=known)["files"] == made["files"]
 
 
 def test_a_second_run_on_the_same_lake_gives_the_same_files(lake: Lake, engine: Engine, scratch: Path) -> None:

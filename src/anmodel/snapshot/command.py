@@ -42,6 +42,10 @@ def train(
     max_rows: Annotated[
         int, typer.Option(min=100, help="Rows at most; past it instants, then users are sampled.")
     ] = 400_000,
+    as_of: Annotated[
+        str | None,
+        typer.Option(help="As it would have been at this instant, ISO 8601 with zone, or a date. [the newest event]"),
+    ] = None,
 ) -> None:
     """Features and targets at instants of the past, split by time with an embargo of the horizon. Safe to repeat."""
     from anmodel.lake.sweeping import sweep
@@ -49,12 +53,20 @@ def train(
 
     if not name.replace("-", "").replace("_", "").isalnum():
         raise InputError(f"--name {name!r}: allowed are letters, digits, - and _")
+    instant = _instant(as_of) if as_of else None
     settings = SnapshotSettings.load(horizon_days=horizon_days)
     configure_logging(settings)
     with _working(settings, "snapshot train") as (lake, engine, scratch, progress):
         sweep(lake, lake.found("snapshots"))
         made = build_training(
-            lake, engine, scratch, name=name, horizon_days=settings.horizon_days, max_rows=max_rows, progress=progress
+            lake,
+            engine,
+            scratch,
+            name=name,
+            horizon_days=settings.horizon_days,
+            max_rows=max_rows,
+            as_of=instant,
+            progress=progress,
         )
     typer.echo(f"snapshot {name} (version {made['version']}, split by {made['split']}): {made['users']} users")
     for part, instants in made["instants"].items():

@@ -11,7 +11,7 @@ import structlog
 
 from anmodel.errors import NotReadyError
 from anmodel.lake import Lake
-from anmodel.snapshot.engine import Engine, quoted
+from anmodel.snapshot.engine import Engine, quoted, split_by_users
 from anmodel.snapshot.sources import fingerprint, known_events, open_events, open_trends
 from anmodel.snapshots import contract, daily_sql, snapshot_version
 from anmodel.snapshots.daily import DailySnapshot, day_folder, point, pointers
@@ -43,12 +43,11 @@ def build_daily(
     with open_events(lake, engine, manifest, until=as_of) as source, open_trends(lake) as trends:
         created_from = fingerprint(engine, manifest, trends)
         rows = 0
-        for done in range(chunks):
+        for done, part in enumerate(split_by_users(engine, source, "1", scratch, chunks), 1):
             chunk = scratch / f"chunk-{done}.parquet"
-            where = f"cityHash64(user_id) % {chunks} = {done}" if chunks > 1 else "1"
-            engine.write(chunk, daily_sql(source, as_of, where=where, trends=trends))
+            engine.write(chunk, daily_sql(part, as_of, trends=trends))
             rows += pq.read_metadata(chunk).num_rows
-            progress(rows, f"part {done + 1} of {chunks}")
+            progress(rows, f"part {done} of {chunks}")
     target = scratch / "daily.parquet"
     engine.write(target, f"SELECT * FROM file('{quoted(str(scratch))}/chunk-*.parquet', 'Parquet') ORDER BY user_id")
     folder = day_folder(as_of.date())

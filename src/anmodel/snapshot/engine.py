@@ -1,7 +1,7 @@
 """The ClickHouse engine in this process (chDB), reading and writing Parquet files."""
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -14,6 +14,7 @@ _EVENTS = (
     "event_id String, event_type String, ts DateTime64(3, ''UTC''), session_id String, user_id String, "
     "region String, item_id String, price Nullable(Float64)"
 )
+_EVENT_NAMES = "event_id, event_type, ts, session_id, user_id, region, item_id, price"
 _TRENDS = (
     "region String, query String, popularity Nullable(Float64), "
     "period_end DateTime64(3, ''UTC''), known_from DateTime64(3, ''UTC'')"
@@ -100,6 +101,25 @@ class Engine:
                 f"SNAPSHOT_THREADS lower. The engine said: {text}"
             )
         return LakeError(f"the features' SQL failed: {text}")
+
+
+def split_by_users(engine: Engine, source: str, where: str, folder: Path, parts: int) -> Iterator[str]:
+    """The events of `source` that meet `where` as so many tables, each with all events of its users.
+
+    They are read once and written to `folder`, so that the work grows as the events do, and not with their square. One
+    part is the source itself.
+    """
+    if parts == 1:
+        yield f"(SELECT * FROM {source} WHERE {where})"
+        return
+    target = f"{quoted(str(folder))}/events-{{_partition_id}}.parquet"
+    engine.run(
+        f"INSERT INTO FUNCTION file('{target}', 'Parquet', '{_EVENTS}')"
+        f" PARTITION BY toString(cityHash64(user_id) % {parts}) SELECT {_EVENT_NAMES} FROM {source} WHERE {where}"
+    )
+    for file in sorted(folder.glob("events-*.parquet")):
+        yield events_source([str(file)])
+        file.unlink()
 
 
 def events_source(files: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ import structlog
 
 from anmodel.errors import InputError
 from anmodel.lake import Lake, Written
-from anmodel.snapshot.engine import Engine, quoted
+from anmodel.snapshot.engine import Engine, quoted, split_by_users
 from anmodel.snapshot.plan import PARTS, SHARES, Plan, plan
 from anmodel.snapshot.sources import fingerprint, known_events, open_events, open_trends
 from anmodel.snapshots import contract, milliseconds, snapshot_version, training_sql
@@ -20,6 +20,8 @@ from anmodel.snapshots import contract, milliseconds, snapshot_version, training
 log = structlog.get_logger()
 
 MOST_INSTANTS = 60
+_MOST_OF_FEW_USERS = 240
+_FEW_ROWS = 20_000
 _FEWEST_INSTANTS = 12
 _ROWS_A_CHUNK = 100_000
 _EVENTS_A_CHUNK = 2_000_000
@@ -41,23 +43,27 @@ def build_training(
     name: str,
     horizon_days: int,
     max_rows: int,
+    as_of: datetime | None = None,
     progress: Callable[[int, str], None],
 ) -> dict[str, Any]:
     """Write the files of `snapshots/<name>/`, then its manifest, and return that; the same lake gives the same rows.
 
     Of several at once under one name, the one that ends last counts; whoever reads an older one goes on reading it.
 
-    `progress` is told the rows made and how far that is. Raises `NotReadyError` without events, `InputError` when
-    their history is too short.
+    `as_of` (aware): as it would have been at that instant, to see how a model of then would have done. `progress` is
+    told the rows made and how far that is. Raises `NotReadyError` without events, `InputError` when their history is
+    too short.
     """
     manifest, watermark = known_events(lake)
-    with open_events(lake, engine, manifest) as source, open_trends(lake) as trends:
+    watermark = min(watermark, as_of.astimezone(UTC)) if as_of else watermark
+    with open_events(lake, engine, manifest, until=watermark) as source, open_trends(lake) as trends:
         created_from = fingerprint(engine, manifest, trends)
+        known = f"ts < fromUnixTimestamp64Milli({milliseconds(watermark)}, 'UTC')"
         facts = engine.rows(
-            f"SELECT toUnixTimestamp64Milli(min(ts)) AS first, uniqExact(user_id) AS users FROM {source}"
+            f"SELECT toUnixTimestamp64Milli(min(ts)) AS first, uniqExact(user_id) AS users FROM {source} WHERE {known}"
         )[0]
         first = datetime.fromtimestamp(facts["first"] / 1000, UTC)
-        most = min(MOST_INSTANTS, max(_FEWEST_INSTANTS, max_rows // facts["users"]))
+        most = min(_most_instants(facts["users"]), max(_FEWEST_INSTANTS, max_rows // facts["users"]))
         planned = plan(first, watermark, horizon_days=horizon_days, most_instants=most)
         instants = [milliseconds(instant) for instant in planned.all_instants]
         users = min(facts["users"], max(1, max_rows // len(instants)))
@@ -65,13 +71,11 @@ def build_training(
         chunks = _chunks(users * len(instants), manifest.rows)
         log.info("training snapshot planned", split=planned.split, instants=len(instants), users=users, chunks=chunks)
         rows = 0
-        for done in range(chunks):
+        for done, part in enumerate(split_by_users(engine, source, sample, scratch, chunks), 1):
             chunk = scratch / f"chunk-{done}.parquet"
-            where = f"{sample} AND cityHash64(user_id) % {chunks} = {done}" if chunks > 1 else sample
-            sql = training_sql(source, instants, horizon_days=horizon_days, where=where, trends=trends)
-            engine.write(chunk, sql)
+            engine.write(chunk, training_sql(part, instants, horizon_days=horizon_days, trends=trends))
             rows += pq.read_metadata(chunk).num_rows
-            progress(rows, f"part {done + 1} of {chunks}")
+            progress(rows, f"part {done} of {chunks}")
     made = _write_parts(lake, engine, scratch, name, planned)
     result = {
         "name": name,
@@ -91,6 +95,11 @@ def build_training(
     }
     lake.write_json(f"snapshots/{name}/manifest.json", result)
     return result
+
+
+def _most_instants(users: int) -> int:
+    """More than `MOST_INSTANTS` only where few users give few rows: those of one user, day after day, are alike."""
+    return min(_MOST_OF_FEW_USERS, max(MOST_INSTANTS, _FEW_ROWS // users))
 
 
 def _sample(engine: Engine, source: str, users: int) -> str:
