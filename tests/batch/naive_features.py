@@ -1,8 +1,10 @@
 """The features once more, from their meaning and in plain Python: slow, obvious, and written apart from the SQL."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from itertools import pairwise
+from statistics import pstdev
 from typing import Any
 
 from anmodel.events import EVENT_TYPES
@@ -36,12 +38,13 @@ def targets_from(events: Sequence[Row], t: datetime, horizon_days: int) -> Row:
         key=lambda event: (event["ts"], event["event_id"]),
     )
     if not bought:
-        return {"will_purchase": 0, "days_to_next_purchase": None, "next_purchase_amount": None}
+        return {"will_purchase": 0, "days_to_next_purchase": None, "next_purchase_amount": None, "horizon_spend": 0}
     prices = [e["price"] for e in bought if e["session_id"] == bought[0]["session_id"] and e["price"] is not None]
     return {
         "will_purchase": 1,
         "days_to_next_purchase": (bought[0]["ts"] - t) / DAY,
         "next_purchase_amount": sum(prices) if prices else None,
+        "horizon_spend": sum(event["price"] or 0 for event in bought),
     }
 
 
@@ -125,6 +128,19 @@ def _recency(row: Row, past: list[Row], t: datetime) -> None:
     gap = (orders[-1]["ts"] - orders[0]["ts"]) / DAY / (len(orders) - 1) if len(orders) > 1 else None
     row["days_between_orders"] = gap
     row["order_overdue"] = (t - orders[-1]["ts"]) / DAY / gap if gap else None
+    _rhythm(row, past, t)
+
+
+def _rhythm(row: Row, past: list[Row], t: datetime) -> None:
+    def decayed(values: Iterable[tuple[Row, float]], days: int) -> float:
+        return sum(value * 0.5 ** ((t - event["ts"]) / DAY / days) for event, value in values)
+
+    orders = _orders(past)
+    for days in (7, 21, 60):
+        row[f"orders_decayed_{days}d"] = decayed(((order, 1.0) for order in orders), days)
+    row["spent_decayed_21d"] = decayed(((event, event["price"] or 0) for event in _of(past, "purchase")), 21)
+    gaps = [(later["ts"] - order["ts"]) / DAY for order, later in pairwise(orders)]
+    row["days_between_orders_spread"] = pstdev(gaps) if len(gaps) > 1 else None
 
 
 def _carts(row: Row, past: list[Row], t: datetime) -> None:

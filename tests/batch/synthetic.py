@@ -45,6 +45,7 @@ def feature_rows(count: int, seed: int, *, share: float = 0.25) -> tuple[pd.Data
             "will_purchase": bought.astype(np.uint8),
             "days_to_next_purchase": np.where(bought, days, np.nan),
             "next_purchase_amount": np.where(bought, amount, np.nan),
+            "horizon_spend": np.where(bought, 1.5 * amount, 0.0),
         }
     )
     return features, targets

@@ -45,7 +45,8 @@ def test_buyers_of_later_rows_are_ranked_before_others(model: ContextAwareModel,
     assert model.feature_importance_.sum() == pytest.approx(1.0)
 
 
-def test_a_chance_means_what_it_says(model: ContextAwareModel, later: Rows) -> None:
+def test_a_chance_means_what_it_says(model: ContextAwareModel) -> None:
+    later = feature_rows(6000, seed=3)  # of fewer rows a true chance would look wrong by as much
     found = forecast_metrics(later[1], model.predict(later[0]), model.predict_intervals(later[0]))
 
     assert model.calibration_ in ("platt", "isotonic")
@@ -223,3 +224,24 @@ def test_it_keeps_scikit_learns_rules_but_one() -> None:
 
     # `fit` calls its second argument `targets`, since it is a table of three, not `y`
     assert failed == {"check_fit_score_takes_y"}
+
+
+def test_the_spend_of_all_adds_up_and_the_typical_one_spends_nothing(model: ContextAwareModel) -> None:
+    features, targets = feature_rows(6000, seed=3)
+    said = model.predict_spend(features)
+
+    assert (said >= 0).all(axis=None)
+    assert said["spend_mean"].sum() == pytest.approx(targets["horizon_spend"].sum(), rel=0.15)
+    assert said["spend_median"].sum() < 0.8 * said["spend_mean"].sum()  # medians do not add up to a total
+    typical = np.abs(targets["horizon_spend"] - said["spend_median"]).mean()
+    assert typical < np.abs(targets["horizon_spend"] - targets["horizon_spend"].median()).mean()
+
+
+def test_a_shop_where_few_have_spent_gives_everyone_the_same_and_says_so() -> None:
+    features, targets = feature_rows(400, seed=1)
+    targets["horizon_spend"] = [10.0] * 4 + [0.0] * 396
+    model = fitted((features, targets))
+
+    assert any("training rows spent something" in note for note in model.notes_)
+    assert set(model.predict_spend(features)["spend_mean"]) == {0.1}
+    assert set(model.predict_spend(features)["spend_median"]) == {0.0}

@@ -12,9 +12,10 @@ from anmodel.model.boosting import LEAST_BUYERS, Array, Constant, Recipe, Trees,
 from anmodel.model.calibration import Calibrator, Identity, best_f1_threshold, expected_f1_threshold, fit_calibrator
 from anmodel.model.distribution import FeatureDistribution, distribution, distributions
 from anmodel.model.encoding import FrameEncoder, Kind, Matrix
-from anmodel.model.frames import AMOUNT, DAYS, WILL, feature_frame, known_rows, target_frame
+from anmodel.model.frames import AMOUNT, DAYS, SPEND, WILL, feature_frame, known_rows, target_frame
 from anmodel.model.quantiles import QuantileHeads
 from anmodel.model.reasons import Reason, describe
+from anmodel.model.spend import SpendHeads
 from anmodel.snapshots import check_features
 
 HeldOut = tuple[Matrix, pd.DataFrame] | None
@@ -23,10 +24,11 @@ HeldOut = tuple[Matrix, pd.DataFrame] | None
 class ContextAwareModel(BaseEstimator):  # type: ignore[misc]
     """Forecasts a shopper's next purchase from features as of an instant.
 
-    Three parts share one encoding of the features: a LightGBM classifier of buying within the horizon, calibrated on
+    Four parts share one encoding of the features: a LightGBM classifier of buying within the horizon, calibrated on
     later, held-out rows; and quantile LightGBM regressions, learnt from buyers alone, of the days until the purchase
     and of its amount. Days and amount therefore answer "if they buy": a shopper who did not buy within the horizon
-    teaches the regressions nothing and is never given a made-up number of days.
+    teaches the regressions nothing and is never given a made-up number of days. What is spent within the horizon has a
+    median and a mean, over those who buy nothing too.
 
     Parameters
     ----------
@@ -114,7 +116,8 @@ class ContextAwareModel(BaseEstimator):  # type: ignore[misc]
         """Learn from `features` (rows × features) and `targets`; `validation` is the same of a later time.
 
         `targets` has the columns will_purchase, days_to_next_purchase and next_purchase_amount (null where nobody
-        bought), or is the one column will_purchase. `contract` is the snapshot's: names, kinds, meanings of features.
+        bought) and horizon_spend, or is the one column will_purchase. `contract` is the snapshot's: names, kinds,
+        meanings of features.
         """
         frame = feature_frame(features)
         outcome = target_frame(targets, len(frame))
@@ -169,6 +172,17 @@ class ContextAwareModel(BaseEstimator):  # type: ignore[misc]
             low, high = head.interval(matrix, head.typical(matrix, self.n_jobs), self.n_jobs)
             bounds |= {f"{name}_low": low, f"{name}_high": high}
         return pd.DataFrame(bounds, index=index)
+
+    def predict_spend(self, features: Any) -> pd.DataFrame:
+        """spend_median and spend_mean: what each user spends within the horizon, typically and on average."""
+        matrix, index = self._matrix(features)
+        return pd.DataFrame(
+            {
+                "spend_median": self._spend.median(matrix, self.n_jobs),
+                "spend_mean": self._spend.mean(matrix, self.n_jobs),
+            },
+            index=index,
+        )
 
     def explain(self, features: Any, top: int = 3) -> list[list[Reason]]:
         """For each row the `top` features that moved its chance most, in words; [] a row when there is no classifier.
@@ -246,6 +260,17 @@ class ContextAwareModel(BaseEstimator):  # type: ignore[misc]
                     f"{len(known)} training rows have a {target}; {LEAST_BUYERS} are needed. Everyone gets the same."
                 )
 
+        self._fit_spend(matrix, outcome, held_out)
+
+    def _fit_spend(self, matrix: Matrix, outcome: pd.DataFrame, held_out: HeldOut) -> None:
+        rows, known = _with_spend(matrix, outcome)
+        self._spend = SpendHeads().fit(self._recipe, rows, known, _with_spend(*held_out) if held_out else None)
+        if self._spend.constant:
+            self.notes_.append(
+                f"{int((known > 0).sum())} training rows spent something; {LEAST_BUYERS} are needed. Everyone gets the "
+                "same spend."
+            )
+
     def _describe(self, newest: Matrix) -> None:
         names = list(self.encoder_.names)
         gain = np.zeros(len(names))
@@ -268,3 +293,10 @@ class ContextAwareModel(BaseEstimator):  # type: ignore[misc]
         tags.target_tags.required = True
         tags.target_tags.multi_output = True
         return tags
+
+
+def _with_spend(matrix: Matrix, outcome: pd.DataFrame) -> tuple[Matrix, Array]:
+    """The rows whose spend is known, and what it was."""
+    spend = outcome[SPEND].to_numpy(dtype=np.float64, na_value=np.nan)
+    known = np.isfinite(spend)
+    return matrix[known], spend[known]

@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from anmodel.snapshots.history import DECAY_DAYS
+
 
 class Reason(TypedDict):
     """One feature's share in a forecast; `value` is None when the feature is not known for the user."""
@@ -138,6 +140,12 @@ _SPECIAL: dict[str, Callable[[float], str]] = {
     "order_overdue": _overdue,
     "recency_score": lambda value: f"newest event: {_ago(1 / value - 1)}" if value > 0 else "newest event: long ago",
     "days_between_orders": lambda value: f"average time between orders: {_counted(round(value, 1), 'days')}",
+    "days_between_orders_spread": lambda value: f"time between orders varies by {_counted(round(value, 1), 'days')}",
+    **dict.fromkeys(
+        (f"orders_decayed_{days}d" for days in DECAY_DAYS),
+        lambda value: f"orders of late, older ones counted less: {number(round(value, 1))}",
+    ),
+    f"spent_decayed_{DECAY_DAYS[1]}d": lambda value: f"{number(value)} spent of late, older purchases counted less",
     "active_days_last_30d": lambda value: f"active on {number(value)} of the last 30 days",
 }
 """Features whose meaning and number do not make a phrase."""
@@ -147,6 +155,7 @@ _ABSENT = {
     "days_since_last_cart": "nothing put into the cart yet",
     "days_since_last_view": "no product viewed yet",
     "days_between_orders": "fewer than two orders yet",
+    "days_between_orders_spread": "fewer than three orders yet",
     "order_overdue": "fewer than two orders yet",
     "avg_order_value": "no order yet",
     "last_purchase_price": "nothing bought yet",

@@ -18,7 +18,7 @@ from typing import Literal
 import msgspec
 
 from anmodel.events import EVENT_TYPES
-from anmodel.snapshots.history import SEQUENCE_LENGTH
+from anmodel.snapshots.history import DECAY_DAYS, SEQUENCE_LENGTH
 
 Kind = Literal["number", "category"]
 
@@ -47,6 +47,10 @@ def _category(block: str, name: str, meaning: str, sql: str) -> Feature:
 
 def _days_since(column: str) -> str:
     return f"(t_ms - latest({column})) / 86400000"
+
+
+def _decayed(column: str, days: int) -> str:
+    return f"latest({column}_decay_{days}) / exp2((t_ms - latest(first_ms)) / {days * 86_400_000})"
 
 
 def _growth(short: str, short_days: int, long: str, long_days: int) -> str:
@@ -195,6 +199,34 @@ _RATES = (
     ),
 )
 
+_RHYTHM = (
+    *(
+        _number(
+            "rhythm",
+            f"orders_decayed_{days}d",
+            "orders",
+            f"orders, each worth half as much for every {days} days since",
+            _decayed("orders", days),
+        )
+        for days in DECAY_DAYS
+    ),
+    _number(
+        "rhythm",
+        f"spent_decayed_{DECAY_DAYS[1]}d",
+        "money",
+        f"spent, each purchase worth half as much for every {DECAY_DAYS[1]} days since",
+        f"{_decayed('spent', DECAY_DAYS[1])} / 10000",
+    ),
+    _number(
+        "rhythm",
+        "days_between_orders_spread",
+        "days",
+        "standard deviation of the days from one order to the next, known from the third order on",
+        "if(total_orders > 2, "
+        "sqrt(greatest(0, latest(gap_squares) / (total_orders - 1) - pow(days_between_orders, 2))), NULL)",
+    ),
+)
+
 _CARTS = (
     _number(
         "carts",
@@ -289,5 +321,16 @@ _TRENDS = (
     ),
 )
 
-FEATURES: tuple[Feature, ...] = (*_VOLUME, *_SPEND, *_RECENCY, *_RATES, *_CARTS, *_MICRO, *_SEQUENCE, *_PLACE, *_TRENDS)
+FEATURES: tuple[Feature, ...] = (
+    *_VOLUME,
+    *_SPEND,
+    *_RECENCY,
+    *_RATES,
+    *_RHYTHM,
+    *_CARTS,
+    *_MICRO,
+    *_SEQUENCE,
+    *_PLACE,
+    *_TRENDS,
+)
 """Every feature, in the order of the snapshot's columns; an order the model and the console keep."""

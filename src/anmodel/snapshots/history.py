@@ -21,6 +21,20 @@ _FLAGS = {
 """One value an event; each may use those above it."""
 
 
+DECAY_DAYS = (7, 21, 60)
+"""Half-lives of decayed counts."""
+
+
+def _decayed(values: str, days: int) -> str:
+    """Their sum, each worth twice as much for every so many days that it lies after the first event.
+
+    Divided by what an instant is worth, it is the sum of values that lose half their worth in that time. A double holds
+    a thousand half-lives.
+    """
+    worth = f"exp2((ms - first) / {days * 86_400_000})"
+    return f"arrayCumSum(arrayMap((x, ms, first) -> x * {worth}, {values}, ts_ms, at_first_ms))"
+
+
 def _first_times(values: str) -> str:
     """How many different values so far."""
     return f"arrayCumSum(arrayMap(n -> n = 1, arrayEnumerateUniq({values})))"
@@ -63,6 +77,12 @@ HISTORY = {
     "first_order_ms": (
         "arrayMap((n, first) -> if(n > 0, toNullable(first), NULL), arrayCumSum(new_order), "
         "arrayWithConstant(length(ts_ms), ts_ms[indexOf(new_order, 1)]))"
+    ),
+    **{f"orders_decay_{days}": _decayed("new_order", days) for days in DECAY_DAYS},
+    f"spent_decay_{DECAY_DAYS[1]}": _decayed("spent", DECAY_DAYS[1]),
+    "gap_squares": (
+        "arrayCumSum(arrayMap((x, ms, before) -> if(x AND before > 0, pow((ms - before) / 86400000, 2), 0), "
+        "new_order, ts_ms, arrayShiftRight(arrayMap(ms -> ifNull(ms, 0), at_ordered_ms), 1, toInt64(0))))"
     ),
     "sequence": _sequence(),
     "type": "type",

@@ -24,8 +24,9 @@ from anmodel.snapshots.history import HISTORY, histories_sql
 
 FEATURE_NAMES: tuple[str, ...] = tuple(feature.name for feature in FEATURES)
 META = ("user_id", "snapshot_time", "region")
-TARGETS = ("will_purchase", "days_to_next_purchase", "next_purchase_amount")
-"""0 or 1; days from t to the first purchase within the horizon; the first order's cost. Without one, two nulls."""
+TARGETS = ("will_purchase", "days_to_next_purchase", "next_purchase_amount", "horizon_spend")
+"""0 or 1; days from t to the first purchase within the horizon; the first order's cost; what all purchases within the
+horizon cost. Without a purchase: 0, two nulls, 0."""
 
 ACTIVE_DAYS = 180
 """A user silent for longer gives no training row; the daily snapshot has them all the same."""
@@ -97,13 +98,14 @@ baskets AS (
 ),
 targets AS (
     SELECT user_id, t_ms, 1 AS bought, (min(first).1 - t_ms) / {_DAY_MS} AS days,
-        argMin(tuple(total), first).1 / 10000 AS amount
+        argMin(tuple(total), first).1 / 10000 AS amount, ifNull(sum(total), 0) / 10000 AS spend
     FROM baskets GROUP BY user_id, t_ms
 )
 SELECT {_columns()},
     toUInt8(ifNull(targets.bought, 0)) AS will_purchase,
     if(targets.bought, toNullable(targets.days), NULL) AS days_to_next_purchase,
-    if(targets.bought, targets.amount, NULL) AS next_purchase_amount
+    if(targets.bought, targets.amount, NULL) AS next_purchase_amount,
+    if(targets.bought, targets.spend, 0) AS horizon_spend
 FROM rows LEFT JOIN trends ON trends.region = rows.last_region AND trends.t_ms = rows.t_ms
     LEFT JOIN targets ON targets.user_id = rows.user_id AND targets.t_ms = rows.t_ms
 WHERE rows.days_since_last <= {ACTIVE_DAYS}
