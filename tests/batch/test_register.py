@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
+import numpy as np
+import pandas as pd
 import pytest
 from confluent_kafka import Consumer
 from typer.testing import CliRunner
@@ -144,6 +146,25 @@ def test_rows_the_challenger_may_have_learnt_from_judge_nobody(
     with pytest.raises(ContractError, match=r"built anew since version 2 was trained.*anmodel train"):
         promote_newest(registry, lake)
     assert in_use(registry) == "1"
+
+
+def test_a_version_that_ranks_better_and_is_worse_calibrated_is_refused(lake: Lake) -> None:
+    test = read_sample(lake, read_manifest(lake, "model1"), "test")
+    share = test.bought.mean()
+
+    class Said:
+        def __init__(self, proba: Any) -> None:
+            self.proba = proba
+
+        def predict(self, features: pd.DataFrame) -> pd.DataFrame:
+            return pd.DataFrame({"purchase_proba": self.proba})
+
+    vague = Said(np.full(len(test.bought), share))
+    sure_of_too_many = Said(np.where(test.bought > 0, 0.9, 0.5 * share + 0.25))
+    verdict = compare(sure_of_too_many, vague, test)  # type: ignore[arg-type]
+    assert not verdict.promote
+    assert verdict.reason.startswith("Worse calibrated: "), verdict.reason
+    assert "log loss +" in verdict.reason
 
 
 def test_a_difference_within_chance_is_no_reason_to_change(lake: Lake, good: ContextAwareModel) -> None:

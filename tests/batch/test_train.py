@@ -7,18 +7,21 @@ from collections.abc import Callable
 from pathlib import Path
 
 import mlflow
+import msgspec
 import pandas as pd
+import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
 
 from anmodel.cli import app
 from anmodel.errors import ContractError, LakeError, NotReadyError
-from anmodel.lake import Lake
+from anmodel.lake import Lake, Written
 from anmodel.registry import ModelVersion, Registry
 from anmodel.snapshot.engine import Engine
 from anmodel.snapshot.training import build_training
 from anmodel.snapshots import contract
 from anmodel.snapshots.samples import read_manifest, read_sample
+from anmodel.train.report import report
 from anmodel.train.training import train
 from batch.synthetic import fill_lake, write_training
 
@@ -70,6 +73,22 @@ def test_the_version_keeps_contract_inputs_and_pictures(version: ModelVersion, r
     run = mlflow.MlflowClient(registry._uri).get_run(version.run_id)
     assert run.data.params["rows_train"] == "2000"
     assert mlflow.models.get_model_info(f"models:/{version.name}/{version.version}").signature is not None
+
+
+def test_a_feature_that_knows_the_future_is_named(folder: Path, registry_of: Callable[[str], Registry]) -> None:
+    lake = Lake(str(folder / "leaked"))
+    write_training(lake, rows=600)
+    manifest = lake.read_json("snapshots/model1/manifest.json")
+    for part, written in manifest["files"].items():
+        table = lake.read_table(msgspec.convert(written, Written).path("snapshots/model1", part)).to_pandas()
+        table["orders_last_7d"] = table["will_purchase"].astype(float)
+        leaked = lake.add_table("snapshots/model1", part, pa.Table.from_pandas(table, preserve_index=False))
+        manifest["files"][part] = msgspec.to_builtins(leaked)
+    lake.write_json("snapshots/model1/manifest.json", manifest)
+    version, _ = train(lake, registry_of("test_train_leaked"), name="model1", threads=1)
+
+    assert "orders_last_7d alone tells buyers from others (ROC AUC 1.0)" in version.tags["notes"]
+    assert "note: " in report(version, new=True)
 
 
 def test_the_same_rows_again_give_the_same_version_unless_forced(

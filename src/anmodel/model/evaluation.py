@@ -48,6 +48,23 @@ def forecast_metrics(targets: pd.DataFrame, forecast: pd.DataFrame, intervals: p
     return measured
 
 
+def spend_metrics(targets: pd.DataFrame, said: pd.DataFrame) -> dict[str, float]:
+    """Of spend within the horizon: mean absolute error of the median, root mean square error of the mean, and the
+    total of the means over what was spent (1 is right)."""
+    spent = targets["horizon_spend"].to_numpy(dtype=np.float64, na_value=np.nan)
+    known = np.isfinite(spent)
+    if not known.any():
+        return {}
+    median, mean = (said[name].to_numpy(dtype=np.float64)[known] for name in ("spend_median", "spend_mean"))
+    measured = {
+        "mae_spend": float(np.abs(spent[known] - median).mean()),
+        "rmse_spend": float(np.sqrt(np.mean((spent[known] - mean) ** 2))),
+    }
+    if total := float(spent[known].sum()):
+        measured["spend_total"] = float(mean.sum() / total)
+    return measured
+
+
 def errors(name: str, outcome: Array, predicted: Array | float) -> dict[str, float]:
     """mae_NAME and rmse_NAME."""
     off = outcome - predicted
@@ -60,12 +77,9 @@ def log_losses(bought: Array, proba: Array) -> Array:
     return np.asarray(-np.log(given), dtype=np.float64)
 
 
-def calibration_error(bought: Array, proba: Array, bins: int = 10) -> float:
-    """Expected calibration error: mean distance of chance and share of buyers over bins of as many rows each."""
-    chunks = np.array_split(np.argsort(proba, kind="stable"), bins)
-    return float(
-        sum(abs(proba[rows].mean() - bought[rows].mean()) * len(rows) for rows in chunks if len(rows)) / len(proba)
-    )
+def calibration_error(bought: Array, proba: Array) -> float:
+    """Expected calibration error: mean distance of chance and share of buyers over ten bins of as many rows each."""
+    return WeightedCalibrationError(bought, proba)(np.ones(len(proba)))
 
 
 def _f1(bought: Array, said: Array) -> float:
@@ -112,6 +126,22 @@ class WeightedAuc:
         if not total:
             return float("nan")
         return float((buyers * (np.cumsum(others) - others / 2)).sum() / total)
+
+
+class WeightedCalibrationError:
+    """Expected calibration error of fixed scores under many weights: sorts once."""
+
+    def __init__(self, bought: Array, proba: Array, bins: int = 10) -> None:
+        self._bin = np.empty(len(proba), dtype=np.int64)
+        for number, rows in enumerate(np.array_split(np.argsort(proba, kind="stable"), bins)):
+            self._bin[rows] = number
+        self._off = proba - bought
+        self._bins = bins
+
+    def __call__(self, weights: Array) -> float:
+        """NaN without weight."""
+        off = np.bincount(self._bin, weights * self._off, self._bins)
+        return float(np.abs(off).sum() / weights.sum()) if weights.sum() else float("nan")
 
 
 def weighted_mean(values: Array) -> Callable[[Array], float]:

@@ -1,9 +1,19 @@
 """Whether a newly trained version may replace the one in use. Computes; talks to nobody."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
 from anmodel.model import ContextAwareModel
-from anmodel.model.evaluation import UserBootstrap, WeightedAuc, log_losses, weighted_mean
+from anmodel.model.evaluation import (
+    Array,
+    UserBootstrap,
+    WeightedAuc,
+    WeightedCalibrationError,
+    log_losses,
+    weighted_mean,
+)
 from anmodel.snapshots.samples import Sample
 
 RESAMPLES = 200
@@ -42,31 +52,39 @@ class Gain:
 def compare(challenger: ContextAwareModel, champion: ContextAwareModel, test: Sample) -> Verdict:
     """Both on the same rows, later than any that the challenger learnt from.
 
-    Promoted when log loss or ROC AUC is better beyond chance and the other is not worse beyond chance. Rows of one kind
-    of user only are judged by log loss alone.
+    Promoted when log loss or ROC AUC is better beyond chance, the other is not worse beyond chance, and neither is the
+    calibration. Rows of one kind of user only have no ROC AUC.
     """
-    loss, auc = _gains(challenger, champion, test)
+    loss, auc, calibration = _gains(challenger, champion, test)
     measures = {"log loss": loss} | ({"ROC AUC": auc} if auc is not None else {})
-    found = "; ".join(f"{name} {gain}" for name, gain in measures.items())
+    found = "; ".join(f"{name} {gain}" for name, gain in (measures | {"calibration error": calibration}).items())
     said = f"on the same {len(test.bought):,} test rows, gain against the champion: {found}"
     if any(gain.worse for gain in measures.values()):
         return Verdict(False, f"Not better: {said}.")
+    if calibration.worse:
+        return Verdict(False, f"Worse calibrated: {said}.")
     if any(gain.better for gain in measures.values()):
         return Verdict(True, f"Better: {said}.")
     return Verdict(False, f"No better than chance would make it: {said}.")
 
 
-def _gains(challenger: ContextAwareModel, champion: ContextAwareModel, test: Sample) -> tuple[Gain, Gain | None]:
+def _gains(challenger: ContextAwareModel, champion: ContextAwareModel, test: Sample) -> tuple[Gain, Gain | None, Gain]:
+    """Of log loss, ROC AUC and calibration error."""
+    bought = test.bought
     new, old = (made.predict(test.features)["purchase_proba"].to_numpy() for made in (challenger, champion))
     draws = UserBootstrap(test.users, resamples=RESAMPLES)
-    saved = log_losses(test.bought, old) - log_losses(test.bought, new)
-    loss = Gain(float(saved.mean()), *draws.interval(weighted_mean(saved)))
-    if not 0 < test.bought.sum() < len(test.bought):
-        return loss, None
-    new_auc, old_auc = WeightedAuc(test.bought, new), WeightedAuc(test.bought, old)
-    even = test.bought * 0 + 1
-    difference = draws.interval(lambda weights: new_auc(weights) - old_auc(weights))
-    return loss, Gain(new_auc(even) - old_auc(even), *difference)
+    even = np.ones(len(bought))
+
+    def gain(statistic: Callable[[Array], float]) -> Gain:
+        return Gain(statistic(even), *draws.interval(statistic))
+
+    loss = gain(weighted_mean(log_losses(bought, old) - log_losses(bought, new)))
+    new_error, old_error = WeightedCalibrationError(bought, new), WeightedCalibrationError(bought, old)
+    calibration = gain(lambda weights: old_error(weights) - new_error(weights))
+    if not 0 < bought.sum() < len(bought):
+        return loss, None, calibration
+    new_auc, old_auc = WeightedAuc(bought, new), WeightedAuc(bought, old)
+    return loss, gain(lambda weights: new_auc(weights) - old_auc(weights)), calibration
 
 
 def compare_logged(challenger: dict[str, float], champion: dict[str, float]) -> str:

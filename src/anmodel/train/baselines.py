@@ -12,9 +12,10 @@ from anmodel.snapshots.samples import Sample
 
 COLUMNS: dict[str, tuple[str, ...]] = {
     "recency": ("days_since_last",),
+    "frequency": ("orders_last_30d",),
     "rfm": ("days_since_last_purchase", "total_orders", "total_spent"),
 }
-"""Logistic regressions on few columns: how lately seen; and recency, frequency and money of purchases."""
+"""Logistic regressions on few columns: how lately seen; orders of late; recency, frequency and money of purchases."""
 
 
 def baseline_chances(train: Sample, test: Sample) -> dict[str, Array]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,10 @@ from sklearn.metrics import precision_recall_curve, roc_curve
 from anmodel.model.evaluation import Array
 
 _BLUE, _GREY, _ORANGE = "#1f5fa8", "#8a8a8a", "#d9730d"
+
+
+_STYLES: tuple[Any, ...] = ("-", ":", "--", "-.", (0, (1, 4)))
+"""Of the lines, one a forecast."""
 
 
 def draw_plots(folder: Path, bought: Array, chances: dict[str, Array], importance: "pd.Series[float]") -> list[Path]:
@@ -46,20 +51,20 @@ def _color(name: str) -> str:
 
 
 def _roc(axes: Axes, bought: Array, chances: dict[str, Array]) -> None:
-    for (name, proba), style in zip(chances.items(), ("-", ":", "--", "-."), strict=False):
+    for (name, proba), style in zip(chances.items(), _STYLES, strict=False):
         wrong, right, _ = roc_curve(bought, proba)
-        axes.plot(wrong, right, style, color=_color(name), label=name)
+        axes.plot(wrong, right, linestyle=style, color=_color(name), label=name)
     axes.set(title="Buyers found against others bothered (ROC)", xlabel="share of others", ylabel="share of buyers")
     axes.legend()
 
 
 def _pr(axes: Axes, bought: Array, chances: dict[str, Array]) -> None:
-    for (name, proba), style in zip(chances.items(), ("-", ":", "--", "-."), strict=False):
+    for (name, proba), style in zip(chances.items(), _STYLES, strict=False):
         if name == "prevalence":  # the curve of a constant is one point; a line through it would mislead
             axes.axhline(bought.mean(), linestyle=style, color=_color(name), label=name)
             continue
         precision, recall, _ = precision_recall_curve(bought, proba)
-        axes.plot(recall, precision, style, color=_color(name), label=name)
+        axes.plot(recall, precision, linestyle=style, color=_color(name), label=name)
     axes.set(
         title="Precision and recall", xlabel="share of buyers found", ylabel="share of chosen who buy", ylim=(0, 1.02)
     )

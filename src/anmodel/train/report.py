@@ -6,6 +6,7 @@ _CHANCE = ("roc_auc", "pr_auc", "log_loss", "brier")
 _MODELS = {
     "model": "test_",
     "rfm": "baseline_rfm_",
+    "frequency": "baseline_frequency_",
     "recency": "baseline_recency_",
     "prevalence": "baseline_prevalence_",
 }
@@ -30,6 +31,11 @@ def report(version: ModelVersion, *, new: bool) -> str:
                 f"  {what} of buyers: off by {found[f'test_mae_{what}']:.2f}{unit} on average "
                 f"(the median buyer: {median:.2f}), {found[f'test_coverage_{what}']:.0%} inside the 80 % interval"
             )
+    if "test_spend_total" in found:
+        lines.append(
+            f"  spend within the horizon: off by {found['test_mae_spend']:.2f} on average, "
+            f"in total {found['test_spend_total']:.0%} of what was spent"
+        )
     if version.tags.get("notes"):
         lines.append(f"  note: {version.tags['notes']}")
     return "\n".join(lines)

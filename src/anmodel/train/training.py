@@ -12,16 +12,35 @@ from typing import Any
 import structlog
 
 from anmodel.lake import Lake
-from anmodel.model import ContextAwareModel, boosting, calibration, encoding, estimator, evaluation, frames, quantiles
-from anmodel.model.evaluation import Array, UserBootstrap, WeightedAuc, forecast_metrics, log_losses, weighted_mean
+from anmodel.model import (
+    ContextAwareModel,
+    boosting,
+    calibration,
+    encoding,
+    estimator,
+    evaluation,
+    frames,
+    quantiles,
+    spend,
+)
+from anmodel.model.evaluation import (
+    Array,
+    UserBootstrap,
+    WeightedAuc,
+    forecast_metrics,
+    log_losses,
+    spend_metrics,
+    weighted_mean,
+)
 from anmodel.registry import ModelVersion, Registry, code_versions
 from anmodel.snapshots.samples import Sample, read_manifest, read_sample
 from anmodel.train.baselines import baseline_chances, baseline_metrics
+from anmodel.train.leaks import suspects
 from anmodel.train.plots import draw_plots
 
 log = structlog.get_logger()
 
-_CODE = (boosting, calibration, encoding, estimator, evaluation, frames, quantiles)
+_CODE = (boosting, calibration, encoding, estimator, evaluation, frames, quantiles, spend)
 _EXAMPLE_ROWS = 5
 
 
@@ -47,6 +66,7 @@ def train(
     with _step("model fitted", rows=len(parts["train"].features)):
         later = (parts["val"].features, parts["val"].targets)
         made.fit(parts["train"].features, parts["train"].targets, validation=later, contract=contract)
+    made.notes_ += _warnings(parts["test"])
     for note in made.notes_:
         log.warning("model limited", note=note)
     with tempfile.TemporaryDirectory() as folder:
@@ -65,6 +85,13 @@ def train(
     return version, True
 
 
+def _warnings(test: Sample) -> list[str]:
+    return [
+        f"{name} alone tells buyers from others (ROC AUC {auc}): does it know what happened after its instant?"
+        for name, auc in suspects(test).items()
+    ]
+
+
 def _measure(made: ContextAwareModel, parts: dict[str, Sample], folder: Path) -> dict[str, float]:
     """Metrics of validation and test rows, of the baselines on the test rows, and the plots and files beside them."""
     metrics: dict[str, float] = {"notes": float(len(made.notes_))}
@@ -72,6 +99,7 @@ def _measure(made: ContextAwareModel, parts: dict[str, Sample], folder: Path) ->
         rows = parts[part]
         forecast = made.predict(rows.features)
         found = forecast_metrics(rows.targets, forecast, made.predict_intervals(rows.features))
+        found |= spend_metrics(rows.targets, made.predict_spend(rows.features))
         metrics |= {f"{part}_{metric}": value for metric, value in found.items()}
     test = parts["test"]
     proba = forecast["purchase_proba"].to_numpy()
