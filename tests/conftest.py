@@ -1,6 +1,7 @@
 """Engines that several folders of tests use."""
 
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,11 @@ import pytest
 from anmodel.laptop.guardian import Guardian
 from clickhouse_process import ClickHouseProcess
 from kafka_process import Kafka
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """What `make demo` left in the folder that tests run in is not theirs: none takes its addresses."""
+    os.environ["ANMODEL_HOME"] = str(Path(tempfile.gettempdir(), "anmodel-tests-have-no-home"))
 
 
 @pytest.fixture(scope="session")
