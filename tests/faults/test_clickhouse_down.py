@@ -4,7 +4,7 @@ import random
 import time
 from collections.abc import Callable
 from pathlib import Path
-from signal import SIGCONT, SIGKILL, SIGSTOP, SIGTERM, Signals
+from signal import SIGKILL, SIGTERM, Signals
 
 import httpx
 import pytest
@@ -14,7 +14,7 @@ from clickhouse_process import ClickHouseProcess
 from exactness import assert_exact
 from full_disk import SmallDisk
 from injected import KillAt
-from passing import pass_seconds, patiently
+from passing import pass_seconds, patiently, standing_still
 from shop import Shop
 from streaming import Stream
 
@@ -53,12 +53,9 @@ def test_counts_are_exact_after_clickhouse_stood_still_for_twenty_seconds(
     stream.consumer.start()
     with Shop(stream.collector.url).open(seed=6, clients=2) as shop:
         patiently(lambda: stream.count() > 500)
-        clickhouse.signal(SIGSTOP)
-        try:
+        with standing_still(clickhouse):
             pass_seconds(STOPPED_SECONDS)
             assert stream.consumer.answers()
-        finally:
-            clickhouse.signal(SIGCONT)
     assert_exact(stream, shop.accepted, repeats=shop.repeats)
 
 
@@ -72,16 +69,13 @@ def test_counts_are_exact_after_the_consumer_ended_while_clickhouse_stood_still(
     stream.consumer.start()
     with Shop(stream.collector.url).open(seed=8, clients=2) as shop:
         patiently(lambda: stream.count() > 500)
-        clickhouse.signal(SIGSTOP)
-        try:
+        with standing_still(clickhouse):
             accepted = len(shop.accepted)
             patiently(lambda: len(shop.accepted) > accepted + 1000)
             stream.consumer.signal(number)
             began = time.monotonic()
             assert stream.consumer.end(None) == (0 if number == SIGTERM else -SIGKILL)
             assert time.monotonic() - began < GRACE_SECONDS
-        finally:
-            clickhouse.signal(SIGCONT)
         stream.consumer.start()
     assert_exact(stream, shop.accepted, repeats=shop.repeats)
 

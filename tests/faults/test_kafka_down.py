@@ -4,7 +4,6 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
-from signal import SIGCONT, SIGSTOP
 
 import httpx
 from confluent_kafka.admin import AdminClient, NewPartitions
@@ -16,7 +15,7 @@ from anmodel.topic import create_topics
 from exactness import assert_exact
 from full_disk import SmallDisk
 from kafka_process import KafkaProcess
-from passing import PATIENCE, pass_seconds, patiently
+from passing import PATIENCE, pass_seconds, patiently, standing_still
 from proxied_kafka import ProxiedKafka
 from shop import APART, Shop
 from streaming import Stream, events
@@ -67,15 +66,12 @@ def test_counts_are_exact_after_the_broker_stood_still_past_every_timeout(
     stream.consumer.start()
     with Shop(stream.collector.url).open(seed=13, clients=2) as shop:
         patiently(lambda: stream.count() > 500)
-        kafka.signal(SIGSTOP)
-        try:
+        with standing_still(kafka):
             began = time.monotonic()
             patiently(lambda: shop.repeats > 0)
             assert httpx.get(f"{stream.collector.url}/ready", timeout=30).status_code == 503
             assert stream.collector.answers()
             pass_seconds(STOPPED_SECONDS - (time.monotonic() - began))
-        finally:
-            kafka.signal(SIGCONT)
     assert_exact(stream, shop.accepted, repeats=shop.repeats)
 
 
