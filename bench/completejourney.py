@@ -90,10 +90,7 @@ def _forecasts(variables: dict[str, str]) -> pd.DataFrame:
         for block in snapshot.blocks():
             rows = block.to_pandas()
             features = rows[list(model.feature_names_in_)]
-            said = model.predict_spend(features).assign(
-                household_id=rows["user_id"].astype(int), day=day, purchase_proba=model.chances(features)
-            )
-            frames.append(said)
+            frames.append(model.forecast(features).assign(household_id=rows["user_id"].astype(int), day=day))
     return pd.concat(frames)
 
 

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Protocol
 
-from anmodel.schema import Table
+from anmodel.schema import Columns, Table
 
 
 class Layout(Protocol):
@@ -27,6 +27,9 @@ class Layout(Protocol):
 
     def create(self, table: Table) -> list[str]:
         """The statements that make the table where it is missing."""
+
+    def extend(self, columns: Columns) -> list[str]:
+        """The statements that give a table its columns where they are missing."""
 
     def holder(self, table: Table) -> str:
         """The table that holds the rows on a server, without its database."""
@@ -59,6 +62,9 @@ class OneServer:
         engine = "ReplacingMergeTree" + (f"({table.newest})" if table.newest else "")
         name = f"{self.db}.{table.name}"
         return [table.ddl.format(table=name, engine=engine, tokens="non_replicated_deduplication_window")]
+
+    def extend(self, columns: Columns) -> list[str]:
+        return [self.alter(columns.table, _added(columns))]
 
     def holder(self, table: Table) -> str:
         return table.name
@@ -98,6 +104,11 @@ class Cluster:
         spread = f"CREATE TABLE IF NOT EXISTS {self.db}.{table.name}{self._on} AS {local} ENGINE = Distributed({place})"
         return [held, spread]
 
+    def extend(self, columns: Columns) -> list[str]:
+        """The table that holds the rows first: who reads the other finds the columns there."""
+        spread = f"ALTER TABLE {self.db}.{columns.table.name}{self._on} {_added(columns)}"
+        return [self.alter(columns.table, _added(columns)), spread]
+
     def holder(self, table: Table) -> str:
         return f"{table.name}_local"
 
@@ -125,6 +136,11 @@ class Cluster:
         path = f"/clickhouse/tables/{self.cluster}/{{shard}}/{self.db}/{self.holder(table)}"
         newest = f", {table.newest}" if table.newest else ""
         return f"ReplicatedReplacingMergeTree('{path}', '{{replica}}'{newest})"
+
+
+def _added(columns: Columns) -> str:
+    places = zip((columns.after, *columns.types), columns.types.items(), strict=False)
+    return ", ".join(f"ADD COLUMN IF NOT EXISTS {name} {kind} AFTER {before}" for before, (name, kind) in places)
 
 
 def layout_of(db: str, cluster: str) -> Layout:

@@ -33,15 +33,20 @@ def migrate(database: Database, layout: Layout, events_ttl_days: int) -> int:
         database.command(statement)
     record = f"{database.db}.schema_versions"
     done = {row["version"] for row in database.query(f"SELECT version FROM {record} FINAL")}
-    for version, tables in enumerate(schema.VERSIONS, start=1):
+    for version, changes in enumerate(schema.VERSIONS, start=1):
         if version in done and not layout.repeats_versions:
             continue
-        for statement in (statement for table in tables for statement in layout.create(table)):
+        for statement in (statement for change in changes for statement in statements(layout, change)):
             database.command(statement)
         if version not in done:
             database.command(f"INSERT INTO {record} VALUES ({version}, now64(3, 'UTC'))", INSERT_SETTINGS)
     _set_retention(database, layout, events_ttl_days)
     return len(schema.VERSIONS)
+
+
+def statements(layout: Layout, change: schema.Table | schema.Columns) -> list[str]:
+    """What makes a change of the schema in a layout."""
+    return layout.create(change) if isinstance(change, schema.Table) else layout.extend(change)
 
 
 def engines_of_events(database: Database, layout: Layout) -> list[str]:

@@ -4,6 +4,7 @@ A version that has been released is never edited; a change is a new version. Eve
 time: after a migration that was cut short, and at each migration of a cluster, since a server may have joined it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -19,6 +20,15 @@ class Table:
     shard: str
     ddl: str
     newest: str = ""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Columns that an existing table gets, name to type, behind its column `after`."""
+
+    table: Table
+    after: str
+    types: Mapping[str, str]
 
 
 EVENTS_RAW = Table(
@@ -147,9 +157,23 @@ SETTINGS {tokens} = 1000
 """,
 )
 
-VERSIONS: tuple[tuple[Table, ...], ...] = (
+HORIZONS_AND_SPEND = Columns(
+    FORECASTS,
+    "next_purchase_amount_high",
+    dict.fromkeys(
+        (
+            *("purchase_proba_1d", "purchase_proba_7d", "purchase_proba_14d", "purchase_proba_30d"),
+            *("spend_median", "spend_mean"),
+        ),
+        "Nullable(Float64)",
+    ),
+)
+"""Null in rows that are older than these columns."""
+
+VERSIONS: tuple[tuple[Table | Columns, ...], ...] = (
     (EVENTS_RAW, FORECASTS, FORECAST_RUNS, MONITOR_REPORTS),
     (PREDICTIONS,),
+    (HORIZONS_AND_SPEND,),
 )
 """Version n is VERSIONS[n - 1]."""
 

@@ -31,20 +31,19 @@ def features_as_of(events: Sequence[Row], t: datetime) -> Row | None:
     return row
 
 
-def targets_from(events: Sequence[Row], t: datetime, horizon_days: int) -> Row:
-    """What a user bought in [t, t + horizon)."""
-    bought = sorted(
-        (e for e in events if e["event_type"] == "purchase" and t <= e["ts"] < t + horizon_days * DAY),
-        key=lambda event: (event["ts"], event["event_id"]),
-    )
-    if not bought:
-        return {"will_purchase": 0, "days_to_next_purchase": None, "next_purchase_amount": None, "horizon_spend": 0}
-    prices = [e["price"] for e in bought if e["session_id"] == bought[0]["session_id"] and e["price"] is not None]
+def targets_from(events: Sequence[Row], t: datetime, horizon_days: int, known_until: datetime) -> Row:
+    """What a user bought in [t, t + horizon), and when first, if within 30 days and before `known_until`."""
+    bought = sorted(_of(events, "purchase"), key=lambda event: (event["ts"], event["event_id"]))
+    end = min(known_until, t + max(30, horizon_days) * DAY)
+    first = next((event["ts"] for event in bought if t <= event["ts"] < end), None)
+    within = [event for event in bought if t <= event["ts"] < t + horizon_days * DAY]
+    prices = [e["price"] for e in within if e["session_id"] == within[0]["session_id"] and e["price"] is not None]
     return {
-        "will_purchase": 1,
-        "days_to_next_purchase": (bought[0]["ts"] - t) / DAY,
+        "will_purchase": int(bool(within)),
+        "days_to_next_purchase": (first - t) / DAY if first else None,
+        "days_observed": (end - t) / DAY,
         "next_purchase_amount": sum(prices) if prices else None,
-        "horizon_spend": sum(event["price"] or 0 for event in bought),
+        "horizon_spend": sum(event["price"] or 0 for event in within),
     }
 
 

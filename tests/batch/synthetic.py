@@ -38,17 +38,26 @@ def feature_rows(count: int, seed: int, *, share: float = 0.25) -> tuple[pd.Data
     )
     score = score - np.quantile(score, 1 - share)
     bought = random.random(count) < 1 / (1 + np.exp(-1.5 * score))
-    days = np.clip(random.exponential(1 + features["days_since_last"] / 3), 0, 7)
+    days = np.where(
+        bought, np.clip(random.exponential(1 + features["days_since_last"] / 3), 0, 6.99), _later(random, score)
+    )
+    observed = random.uniform(7, 60, count).clip(max=30)
     amount = np.exp(random.normal(3 + 0.1 * features["avg_order_value"].clip(upper=20), 0.4))
     targets = pd.DataFrame(
         {
             "will_purchase": bought.astype(np.uint8),
-            "days_to_next_purchase": np.where(bought, days, np.nan),
+            "days_to_next_purchase": np.where(days < observed, days, np.nan),
+            "days_observed": observed,
             "next_purchase_amount": np.where(bought, amount, np.nan),
             "horizon_spend": np.where(bought, 1.5 * amount, 0.0),
         }
     )
     return features, targets
+
+
+def _later(random: np.random.Generator, score: "pd.Series[float]") -> "pd.Series[float]":
+    """Days to the purchase of those who do not buy within the horizon: sooner for a higher score."""
+    return 7 + random.exponential(20, len(score)) * np.exp(-0.5 * score.clip(-3, 3))
 
 
 def write_training(lake: Lake, *, rows: int = 2000, share: float = 0.25, created_from: str = "lake-1") -> None:

@@ -17,10 +17,11 @@ import schemathesis
 from hypothesis import settings
 from schemathesis import checks
 
-from anmodel.forecasts import FORECASTS_SCHEMA, OUTPUTS, segment
+from anmodel.forecasts import CHANCES, FORECASTS_SCHEMA, segment
 from anmodel.gateway.answers import ModelInfo, UserDetail, UserPage
 from anmodel.gateway.app import openapi_document
 from anmodel.gateway.forecast_age import METRIC
+from anmodel.gateway.selection import SHOWN
 from anmodel.laptop.guardian import Guardian
 from anmodel.laptop.kafka import free_port
 from anmodel.settings import MigrateSettings
@@ -68,6 +69,9 @@ def forecasts(ids: Sequence[str], seed: int = 5, **run: Any) -> pa.Table:
                 "next_purchase_amount_pred": round(float(random.gamma(2, 100)), 2),
                 "next_purchase_amount_low": 10.0,
                 "next_purchase_amount_high": 900.0,
+                **dict.fromkeys(CHANCES.values(), proba),
+                "spend_median": 0.0,
+                "spend_mean": round(float(random.gamma(2, 50)), 2) if place % 5 else None,  # an older row has none
                 "percentile": 100.0 * proba,
                 "segment": segment(proba, seen["days_since_last"], seen["events_last_7d"]),
                 "reasons": json.dumps(
@@ -165,7 +169,7 @@ def test_users_without_parameters_are_all_of_them_best_first(shop: Shop) -> None
     assert (page["total"], page["mode"], page["reason"]) == (len(expected), "full", None)
     assert (page["snapshot_date"], page["model_version"]) == ("2026-11-23", "1")
     first, row = page["users"][0], expected.iloc[0]
-    assert set(first["features"]) == {feature["name"] for feature in CONTRACT["features"]} | {"snapshot_date", *OUTPUTS}
+    assert set(first["features"]) == {feature["name"] for feature in CONTRACT["features"]} | {"snapshot_date", *SHOWN}
     assert first["features"]["total_events"] == row["total_events"]
     assert first["features"]["trend_popularity_max"] is None
     assert (first["region"], first["segment"], first["percentile"]) == (
@@ -263,7 +267,7 @@ def test_segments_sum_up_their_users(shop: Shop) -> None:
     assert answer["regions"] == ["UA-30", "UA-40"]
     for size in answer["segments"]:
         rows = shop.rows[shop.rows["segment"] == size["segment"]]
-        revenue = (rows["purchase_proba"] * rows["next_purchase_amount_pred"]).sum()
+        revenue = rows["spend_mean"].fillna(rows["purchase_proba"] * rows["next_purchase_amount_pred"]).sum()
         assert size["users"] == len(rows)
         assert size["expected_revenue"] == pytest.approx(revenue, abs=0.01)
 
@@ -280,7 +284,7 @@ def test_a_prediction_goes_all_the_way_to_the_model(shop: Shop, predictor: Predi
     record = {name: info["feature_medians"][name] for name in info["features"]}
     answer = httpx.post(f"{shop.stage.url}/predict", json={"records": [record]}, timeout=30)
     frame = pd.DataFrame([record]).astype({name: float for name in record if not isinstance(record[name], str)})
-    expected = predictor.models.trained["1"].predict(frame).to_dict("records")
+    expected = predictor.models.trained["1"].forecast(frame).to_dict("records")
     assert answer.json() == {"predictions": [pytest.approx(row) for row in expected], "model_version": "1"}
     del record["total_events"]
     refused = httpx.post(f"{shop.stage.url}/predict/{NAME}", json={"records": [{**record, "foo": 1}]}, timeout=30)

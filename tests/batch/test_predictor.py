@@ -13,7 +13,7 @@ import pytest
 from kserve import InferInput, InferRequest, InferResponse
 
 from anmodel import snapshots
-from anmodel.forecasts import OUTPUTS
+from anmodel.forecasts import FORECAST_OUTPUTS
 from anmodel.laptop.guardian import Guardian
 from batch.serving import CONTRACT, NAME, Models, Predictor, records_of, start_predictor
 from batch.synthetic import feature_rows
@@ -53,7 +53,7 @@ def shoppers() -> pd.DataFrame:
 
 def test_v1_answers_what_the_model_says(predictor: Predictor, shoppers: pd.DataFrame) -> None:
     answer = predictor.predict(records_of(shoppers)).json()
-    expected = predictor.models.trained["1"].predict(shoppers)
+    expected = predictor.models.trained["1"].forecast(shoppers)
     assert answer["model_version"] == "1"
     assert set(answer) == {"predictions", "model_version"}
     pd.testing.assert_frame_equal(pd.DataFrame(answer["predictions"]), expected, check_dtype=False)
@@ -120,13 +120,10 @@ def test_v2_answers_the_same_and_with_an_id_of_its_own_when_none_was_given(
     assert (body["model_name"], body["model_version"]) == (NAME, "1")
     assert body["id"]
     assert [(output["name"], output["datatype"], output["shape"]) for output in body["outputs"]] == [
-        ("purchase_proba", "FP64", [5]),
-        ("will_purchase_pred", "INT64", [5]),
-        ("days_to_next_pred", "FP64", [5]),
-        ("next_purchase_amount_pred", "FP64", [5]),
+        (name, "INT64" if name == "will_purchase_pred" else "FP64", [5]) for name in FORECAST_OUTPUTS
     ]
     answered = pd.DataFrame({output["name"]: output["data"] for output in body["outputs"]})
-    expected = predictor.models.trained["1"].predict(shoppers)
+    expected = predictor.models.trained["1"].forecast(shoppers)
     pd.testing.assert_frame_equal(answered, expected, check_dtype=False)
 
 
@@ -161,7 +158,7 @@ def test_v2_speaks_its_binary_form(predictor: Predictor, shoppers: pd.DataFrame)
     assert answer.status_code == 200
     response = InferResponse.from_bytes(answer.content, int(answer.headers["inference-header-content-length"]))
     answered = pd.DataFrame({output.name: output.as_numpy() for output in response.outputs})
-    expected = predictor.models.trained["1"].predict(shoppers)
+    expected = predictor.models.trained["1"].forecast(shoppers)
     pd.testing.assert_frame_equal(answered, expected, check_dtype=False)
 
 
@@ -197,7 +194,7 @@ def test_the_protocols_own_questions_are_answered(predictor: Predictor) -> None:
     metadata = predictor.get(f"/v2/models/{NAME}").json()
     assert [tensor["name"] for tensor in metadata["inputs"]] == list(snapshots.FEATURE_NAMES)
     assert {tensor["name"] for tensor in metadata["inputs"] if tensor["datatype"] == "BYTES"} == set(CATEGORIES)
-    assert [tensor["name"] for tensor in metadata["outputs"]] == list(OUTPUTS)
+    assert [tensor["name"] for tensor in metadata["outputs"]] == list(FORECAST_OUTPUTS)
     assert predictor.get("/v2/models/other").status_code == 404
     assert predictor.get("/v1/models/other/info").status_code == 404
     assert "request_predict_seconds" in predictor.get("/metrics").text

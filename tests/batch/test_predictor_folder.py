@@ -75,7 +75,7 @@ def looked(folder: Path, version: str = "") -> FolderModel:
 
 def test_a_folder_alone_answers_what_the_model_says(running: Predictor, shoppers: pd.DataFrame) -> None:
     answer = running.predict(records_of(shoppers)).json()
-    expected = running.models.trained["1"].predict(shoppers)
+    expected = running.models.trained["1"].forecast(shoppers)
     assert answer["model_version"] == "17"
     pd.testing.assert_frame_equal(pd.DataFrame(answer["predictions"]), expected, check_dtype=False)
 

@@ -13,7 +13,7 @@ from kserve import InferenceGRPCClient, InferInput, InferRequest, InferResponse
 
 from anmodel import snapshots
 from anmodel.errors import SettingError
-from anmodel.forecasts import OUTPUTS
+from anmodel.forecasts import FORECAST_OUTPUTS
 from anmodel.laptop.guardian import Guardian
 from anmodel.laptop.kafka import free_port
 from anmodel.predictor.folder import FolderModel
@@ -91,7 +91,7 @@ async def test_it_answers_what_the_model_says(
 ) -> None:
     response = await client.infer(request_of(shoppers, binary=binary, request_id="42"))
     assert (response.id, response.model_name, response.model_version) == ("42", NAME, "3")
-    expected = predictor.models.trained["1"].predict(shoppers)
+    expected = predictor.models.trained["1"].forecast(shoppers)
     pd.testing.assert_frame_equal(answered(response), expected, check_dtype=False)
 
 
@@ -102,7 +102,7 @@ async def test_reasons_come_when_asked_for_and_only_then(
     texts = answered(response)["reasons"]
     assert [json.loads(text) for text in texts] == predictor.models.trained["1"].explain(shoppers)
     without = await client.infer(request_of(shoppers, binary=False, parameters={"explain": False}))
-    assert [output.name for output in without.outputs] == list(OUTPUTS)
+    assert [output.name for output in without.outputs] == list(FORECAST_OUTPUTS)
 
 
 async def test_the_protocols_own_questions_are_answered(client: InferenceGRPCClient) -> None:
@@ -118,7 +118,7 @@ async def test_the_models_tensors_are_described_and_it_can_be_loaded_but_not_tak
 
     metadata = await client._client_stub.ModelMetadata(messages.ModelMetadataRequest(name=NAME))
     assert [tensor.name for tensor in metadata.inputs] == list(snapshots.FEATURE_NAMES)
-    assert [tensor.name for tensor in metadata.outputs] == list(OUTPUTS)
+    assert [tensor.name for tensor in metadata.outputs] == list(FORECAST_OUTPUTS)
     loaded = await client._client_stub.RepositoryModelLoad(messages.RepositoryModelLoadRequest(model_name=NAME))
     assert loaded.isLoaded
     unload = client._client_stub.RepositoryModelUnload(messages.RepositoryModelUnloadRequest(model_name=NAME))

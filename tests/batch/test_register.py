@@ -156,8 +156,8 @@ def test_a_version_that_ranks_better_and_is_worse_calibrated_is_refused(lake: La
         def __init__(self, proba: Any) -> None:
             self.proba = proba
 
-        def predict(self, features: pd.DataFrame) -> pd.DataFrame:
-            return pd.DataFrame({"purchase_proba": self.proba})
+        def chances(self, features: pd.DataFrame) -> Any:
+            return self.proba
 
     vague = Said(np.full(len(test.bought), share))
     sure_of_too_many = Said(np.where(test.bought > 0, 0.9, 0.5 * share + 0.25))

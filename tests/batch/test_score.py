@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from anmodel.cli import app
 from anmodel.errors import ContractError, LakeError, NoChampionError, NotReadyError, WarehouseError
+from anmodel.forecasts import FORECAST_OUTPUTS
 from anmodel.lake import Lake
 from anmodel.model import ContextAwareModel
 from anmodel.registry import Registry
@@ -85,7 +86,8 @@ def test_every_user_gets_what_the_model_says_and_the_run_is_told_last(
     found = forecasts(warehouse)
 
     assert run["users"] == len(found) == USERS
-    expected = pd.concat([model.predict(features), model.predict_intervals(features)], axis=1)
+    expected = model.forecast(features)
+    assert tuple(expected.columns) == FORECAST_OUTPUTS
     pd.testing.assert_frame_equal(found[expected.columns], expected, check_dtype=False)
     assert set(found["snapshot_time"].dt.tz_localize(None)) == {INSTANT.replace(tzinfo=None)}
     assert set(found["region"]) == {"UA-40"}

@@ -93,6 +93,11 @@ def by_user(events: list[Row]) -> dict[str, list[Row]]:
     return users
 
 
+def trained(lake: Lake, instants: list[datetime], ends: list[datetime] | None = None) -> str:
+    ends = ends or [t + timedelta(days=30) for t in instants]
+    return training_sql(source(lake), [*map(milliseconds, instants)], [*map(milliseconds, ends)], horizon_days=H)
+
+
 def difference(row: Row, expected: Row) -> dict[str, tuple[Any, Any]]:
     return {name: (row[name], expected[name]) for name in expected if not same(row[name], expected[name])}
 
@@ -104,12 +109,13 @@ def test_every_feature_and_target_is_what_its_meaning_says(seed: int, lake: Lake
     instants = [
         START + timedelta(days=days, milliseconds=extra) for days, extra in ((1, 0), (30, 0), (30, 1), (100, 0))
     ]
-    rows = engine.rows(training_sql(source(lake), [milliseconds(t) for t in instants], horizon_days=H))
+    ends = [t + timedelta(days=days) for t, days in zip(instants, (H, 12, 60, 20.5), strict=True)]
+    rows = engine.rows(trained(lake, instants, ends))
     expected = {}
     for user, history in by_user(events).items():
-        for t in instants:
+        for t, end in zip(instants, ends, strict=True):
             if features := features_as_of(history, t):
-                expected[user, t] = features | targets_from(history, t, H)
+                expected[user, t] = features | targets_from(history, t, H, end)
     assert {(row["user_id"], row["snapshot_time"]) for row in rows} == expected.keys()
     wrong = [difference(row, expected[row["user_id"], row["snapshot_time"]]) for row in rows]
     assert [each for each in wrong if each] == []
@@ -124,13 +130,11 @@ def test_training_daily_and_one_users_row_are_the_same_row_for_row(lake: Lake, e
     events = some_events(4, users=30)
     fill(lake, events)
     t = START + timedelta(days=40, hours=3)
-    trained = engine.rows(
-        training_sql(source(lake), [milliseconds(t - timedelta(days=9)), milliseconds(t)], horizon_days=H)
-    )
-    trained = [{name: row[name] for name in row if name not in TARGETS} for row in trained if row["snapshot_time"] == t]
-    assert trained == engine.rows(daily_sql(source(lake), t))
-    assert len(trained) > 20
-    for row in trained[:5]:
+    both = engine.rows(trained(lake, [t - timedelta(days=9), t]))
+    rows = [{name: row[name] for name in row if name not in TARGETS} for row in both if row["snapshot_time"] == t]
+    assert rows == engine.rows(daily_sql(source(lake), t))
+    assert len(rows) > 20
+    for row in rows[:5]:
         assert engine.rows(user_sql(source(lake), t), {"user_id": row["user_id"]}) == [row]
     assert engine.rows(user_sql(source(lake), t), {"user_id": "nobody"}) == []
 
@@ -179,7 +183,7 @@ def test_a_user_silent_for_half_a_year_is_in_the_daily_snapshot_but_gives_no_tra
     event = some_events(6, users=1)[0] | {"ts": START}
     fill(lake, [event])
     day_180, later = START + timedelta(days=180), START + timedelta(days=180, milliseconds=1)
-    rows = engine.rows(training_sql(source(lake), [milliseconds(day_180), milliseconds(later)], horizon_days=H))
+    rows = engine.rows(trained(lake, [day_180, later]))
     assert [row["snapshot_time"] for row in rows] == [day_180]
     (row,) = engine.rows(daily_sql(source(lake), later))
     assert row["total_events"] == 1
@@ -244,11 +248,16 @@ def test_parts_lie_in_order_of_time_with_a_horizon_between_them(lake: Lake, engi
     watermark = lake.events_manifest().watermark
     assert watermark is not None
     assert max(instants["test"]) == watermark - timedelta(days=H)
+    ends = {"train": min(instants["val"]), "val": min(instants["test"]), "test": watermark}
     for part in instants:
         table = lake.read_table(part_of(made, part))
         assert table.num_rows == made["rows"][part] > 0
         assert set(table["snapshot_time"].to_pylist()) <= set(instants[part])
         assert sum(table["will_purchase"].to_pylist()) / table.num_rows == made["positive_rate"][part]
+        for row in table.select(["snapshot_time", "days_observed"]).to_pylist():
+            assert row["days_observed"] == pytest.approx(
+                min(30, (ends[part] - row["snapshot_time"]) / timedelta(days=1))
+            )
     assert lake.read_json("snapshots/m/manifest.json") == made
 
 

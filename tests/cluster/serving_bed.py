@@ -123,10 +123,10 @@ def souring(answers: int = 30) -> ContextAwareModel:
     """Good wherever it is judged; where a predictor serves a folder, it answers rightly so many times and then not."""
 
     class Souring(ContextAwareModel):
-        def predict(self, features: Any) -> Any:
+        def forecast(self, features: Any, chances: Any = None) -> Any:
             import os
 
-            forecasts = ContextAwareModel.predict(self, features)
+            forecasts = ContextAwareModel.forecast(self, features, chances)
             self.answered_ = getattr(self, "answered_", 0) + 1
             if os.environ.get("MODEL_DIR") and self.answered_ > answers:
                 forecasts["purchase_proba"] = forecasts["purchase_proba"] * 0.9

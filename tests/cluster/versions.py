@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from anmodel.model import ContextAwareModel
 from anmodel.registry import ModelVersion, Registry
 from anmodel.settings import RegistrySettings
@@ -56,10 +58,11 @@ def weak() -> type[ContextAwareModel]:
     """Knows nothing of who is more likely; serves as it should."""
 
     class Weak(ContextAwareModel):
-        def predict(self, features: Any) -> Any:
-            forecasts = ContextAwareModel.predict(self, features)
-            forecasts["purchase_proba"] = 0.5
-            return forecasts
+        def forecast(self, features: Any, chances: Any = None) -> Any:
+            return ContextAwareModel.forecast(self, features, self.chances(features))
+
+        def chances(self, features: Any) -> Any:
+            return np.full(len(features), 0.5)
 
     return Weak
 

@@ -30,6 +30,7 @@ from anmodel.gateway.forecast_store import ForecastStore
 from anmodel.gateway.selection import Selection
 from anmodel.laptop.guardian import Guardian
 from anmodel.layouts import Cluster, Layout
+from anmodel.migrations import statements as change_statements
 from anmodel.monitor.outcomes import finished_runs, outcomes
 from anmodel.score.finishing import RUNS_SCHEMA
 from anmodel.settings import ClickHouseSettings, ConsumerSettings
@@ -37,7 +38,8 @@ from anmodel.warehouse import EVENTS_SCHEMA, Warehouse
 from clickhouse_process import ClickHouseProcess
 from eventually import eventually
 
-TABLES = [table for version in schema.VERSIONS for table in version] + [schema.SCHEMA_VERSIONS]
+CHANGES = [change for version in schema.VERSIONS for change in version]
+TABLES = [change for change in CHANGES if isinstance(change, schema.Table)] + [schema.SCHEMA_VERSIONS]
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 PARTITION = Partition("events", 3)
 EVENTS = events_stream(ConsumerSettings.load(clickhouse_password="unused"))
@@ -206,6 +208,7 @@ def test_tables_of_a_cluster_are_refused_where_no_cluster_is_named(warehouse: Wa
 def test_the_engine_can_read_every_statement_of_a_cluster(warehouse: Warehouse) -> None:
     cluster = Cluster(warehouse.db, "one")
     statements = [cluster.create_database(), cluster.kill("startsWith(Settings['log_comment'], 'a')")]
+    statements += [statement for change in CHANGES for statement in change_statements(cluster, change)]
     for table in TABLES:
         statements += [*cluster.create(table), *cluster.settle(table), cluster.alter(table, "REMOVE TTL")]
     for statement in statements:
@@ -223,6 +226,22 @@ def test_the_engine_makes_the_replicated_tables_and_what_stands_for_them(warehou
     assert {made[f"{table.name}_local"] for table in TABLES} == {"ReplicatedReplacingMergeTree"}
     paths = warehouse.query("SELECT zookeeper_path AS path, replica_name AS replica FROM system.replicas")
     assert {"path": f"/clickhouse/tables/one/0/{warehouse.db}/forecasts_local", "replica": "r0"} in paths
+
+
+@pytest.mark.parametrize("layout", [None, WithoutKeeper])
+def test_a_database_of_an_older_version_gets_the_columns_that_are_new_and_keeps_its_rows(
+    warehouse: Warehouse, layout: type[Cluster] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lie = layout(warehouse.db, "one") if layout else None
+    with monkeypatch.context() as older:
+        older.setattr(schema, "VERSIONS", schema.VERSIONS[:2])
+        warehouse.migrate(lie)
+    warehouse.command(f"INSERT INTO {warehouse.db}.forecasts (user_id, purchase_proba) VALUES ('u', 0.5)")
+    warehouse.migrate(lie)
+    rows = warehouse.query(f"SELECT purchase_proba, purchase_proba_30d, spend_mean FROM {warehouse.db}.forecasts")
+    assert rows == [{"purchase_proba": 0.5, "purchase_proba_30d": None, "spend_mean": None}]
+    described = warehouse.query(f"DESCRIBE TABLE {warehouse.db}.forecasts")
+    assert [row["name"] for row in described] == FORECASTS_SCHEMA.names
 
 
 def test_a_migration_of_a_cluster_may_be_repeated_and_gives_a_server_that_joined_its_tables(

@@ -59,7 +59,9 @@ class FakeState:
 def as_user(shopper: shoppers.Shopper, mode: Mode) -> User:
     if mode == "fallback":
         return User(user_id=shopper.user_id, region=shopper.region, segment=None, percentile=None, features={})
-    features = shopper.features | shopper.prediction.model_dump() | {"snapshot_date": shoppers.SNAPSHOT_DATE}
+    features = (
+        shopper.features | shopper.prediction.model_dump(exclude_none=True) | {"snapshot_date": shoppers.SNAPSHOT_DATE}
+    )
     return User(
         user_id=shopper.user_id,
         region=shopper.region,
@@ -224,14 +226,7 @@ def create_app(state: FakeState) -> FastAPI:
             SegmentSize(
                 segment=name,
                 users=sum(s.segment == name for s in state.users),
-                expected_revenue=round(
-                    sum(
-                        s.prediction.purchase_proba * s.prediction.next_purchase_amount_pred
-                        for s in state.users
-                        if s.segment == name
-                    ),
-                    2,
-                ),
+                expected_revenue=round(sum(s.prediction.spend_mean or 0 for s in state.users if s.segment == name), 2),
             )
             for name in order
         ]

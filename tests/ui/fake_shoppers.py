@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from anmodel.forecasts import Segment, segment
+from anmodel.forecasts import HORIZONS, Segment, segment
 from anmodel.gateway.answers import DescribedFeature, Importance, ModelInfo, Prediction, Reason, RecentEvent
 
 SNAPSHOT_DATE = "2026-11-24"
@@ -114,6 +114,9 @@ def predict(features: dict[str, Any]) -> Prediction:
         will_purchase_pred=int(proba >= THRESHOLD),
         days_to_next_pred=round(0.5 + 28 * (1 - proba) ** 1.6, 1),
         next_purchase_amount_pred=round(amount, 2),
+        **{f"purchase_proba_{days}d": round(1 - (1 - proba) ** (days / 7), 4) for days in HORIZONS},
+        spend_median=round(amount, 2) if proba > 0.5 else 0.0,
+        spend_mean=round(proba * amount, 2),
     )
 
 

@@ -32,6 +32,11 @@ def test_choosing_a_shopper_shows_the_forecast_at_once(console: Console, shopper
     forecast = page.get_by_role("region", name="Forecast")
     expect(forecast).to_contain_text("Chance to buy in 7 days")
     expect(forecast).to_contain_text("₴")
+    ahead = page.get_by_role("region", name="Days ahead")
+    chances = [float(text.strip("<>%")) for text in ahead.locator("dd:not([aria-hidden])").all_inner_texts()]
+    assert len(chances) == 4
+    assert chances == sorted(chances)
+    expect(ahead).to_contain_text("on average within 7 days")
     expect(page.get_by_role("region", name="Why")).to_contain_text("in the last 7 days")
     expect(page.get_by_role("region", name="Micro-trends")).to_contain_text("×")
     expect(page.get_by_role("region", name="Activity and spend")).to_be_visible()
@@ -205,6 +210,7 @@ def test_the_list_is_a_file_too(console: Console, shoppers: list[Shopper]) -> No
     hot = [shopper for shopper in shoppers if shopper.segment == "hot"]
     assert [row["user_id"] for row in exported] == [shopper.user_id for shopper in hot]
     assert float(exported[0]["purchase_proba"]) == hot[0].prediction.purchase_proba
+    assert float(exported[0]["spend_mean"]) == hot[0].prediction.spend_mean
 
 
 def test_the_model_page_tells_how_good_the_model_is(console: Console) -> None:

@@ -49,7 +49,7 @@ class Forecasts:
     def __init__(self, version: str) -> None:
         self._chance = int(version) / 100
 
-    def predict(self, features: pd.DataFrame) -> pd.DataFrame:
+    def forecast(self, features: pd.DataFrame) -> pd.DataFrame:
         count = len(features)
         return pd.DataFrame(
             {
@@ -233,7 +233,7 @@ class MemoryCluster:
         if self.lost_requests and name != STABLE:
             self.lost_requests -= 1
             raise httpx.ReadTimeout("nothing came")
-        forecasts = Forecasts("99" if behaves == "untrue" else version).predict(pd.DataFrame(body["instances"]))
+        forecasts = Forecasts("99" if behaves == "untrue" else version).forecast(pd.DataFrame(body["instances"]))
         rows = forecasts.astype(object).where(forecasts.notna(), None).to_dict("records")
         return {"model_version": version, "predictions": rows}
 

@@ -30,6 +30,17 @@ SECRET = "Code: 210. refused by 10.1.2.3:8123 (/var/lib/clickhouse)"
 EVENT = {"ts": "2026-11-23T10:00:00.000Z", "event_type": "click", "item_id": "", "price": None, "region": "UA-40"}
 
 
+AHEAD = {
+    "purchase_proba_1d": 0.1,
+    "purchase_proba_7d": 0.4,
+    "purchase_proba_14d": 0.5,
+    "purchase_proba_30d": 0.6,
+    "spend_median": 0.0,
+    "spend_mean": 48.5,
+}
+"""Of every forecast."""
+
+
 def forecast(user_id: str, proba: float, segment: str = "hot") -> dict[str, Any]:
     return {
         "user_id": user_id,
@@ -40,6 +51,7 @@ def forecast(user_id: str, proba: float, segment: str = "hot") -> dict[str, Any]
         "will_purchase_pred": int(proba > 0.5),
         "days_to_next_pred": 2.5,
         "next_purchase_amount_pred": 120.0,
+        **AHEAD,
         "features": '{"total_events": 12, "last_item": "item_1", "days_between_orders": null}',
         "days_to_next_low": 1.0,
         "days_to_next_high": 4.0,
@@ -150,6 +162,11 @@ PREDICTION = {
     "will_purchase_pred": 1,
     "days_to_next_pred": 3.0,
     "next_purchase_amount_pred": 99.0,
+    "days_to_next_low": 1.0,
+    "days_to_next_high": 6.5,
+    "next_purchase_amount_low": 40.0,
+    "next_purchase_amount_high": 200.0,
+    **AHEAD,
 }
 
 
@@ -245,6 +262,7 @@ async def test_users_without_parameters_are_all_users_best_first_in_the_shape_of
         "will_purchase_pred": 1,
         "days_to_next_pred": 2.5,
         "next_purchase_amount_pred": 120.0,
+        **AHEAD,
     }
     assert gateway.forecasts.asked == Selection()
     assert {key: answer[key] for key in ("limit", "offset", "mode", "reason", "snapshot_date", "model_version")} == {

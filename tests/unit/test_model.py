@@ -11,6 +11,7 @@ from sklearn.metrics import f1_score, roc_auc_score
 from sklearn.utils.estimator_checks import check_estimator
 
 from anmodel.errors import ContractError, InputError
+from anmodel.forecasts import CHANCES
 from anmodel.model import ContextAwareModel
 from anmodel.model.evaluation import forecast_metrics
 from anmodel.snapshots import FEATURE_NAMES, contract
@@ -47,7 +48,7 @@ def test_buyers_of_later_rows_are_ranked_before_others(model: ContextAwareModel,
 
 def test_a_chance_means_what_it_says(model: ContextAwareModel) -> None:
     later = feature_rows(6000, seed=3)  # of fewer rows a true chance would look wrong by as much
-    found = forecast_metrics(later[1], model.predict(later[0]), model.predict_intervals(later[0]))
+    found = forecast_metrics(later[1], model.forecast(later[0]))
 
     assert model.calibration_ in ("platt", "isotonic")
     assert found["ece"] < 0.05
@@ -57,7 +58,7 @@ def test_a_chance_means_what_it_says(model: ContextAwareModel) -> None:
 def test_two_users_of_different_raw_chance_keep_their_order_after_calibration(
     model: ContextAwareModel, later: Rows
 ) -> None:
-    raw = model._classifier.predict(model.encoder_.transform(later[0]))
+    raw = model._classifier.booster.predict(model.encoder_.transform(later[0]))
     calibrated = model.predict(later[0])["purchase_proba"].to_numpy()
 
     assert np.all(np.diff(calibrated[np.argsort(raw)]) >= 0)
@@ -67,16 +68,71 @@ def test_two_users_of_different_raw_chance_keep_their_order_after_calibration(
 def test_days_and_amounts_stay_within_their_bounds_and_intervals_hold_four_of_five(
     model: ContextAwareModel, later: Rows
 ) -> None:
-    forecast, intervals = model.predict(later[0]), model.predict_intervals(later[0])
+    forecast = model.forecast(later[0])
 
     assert forecast["days_to_next_pred"].between(0, 7).all()
     assert (forecast["next_purchase_amount_pred"] >= 0).all()
     for name in ("days_to_next", "next_purchase_amount"):
-        assert (intervals[f"{name}_low"] <= forecast[f"{name}_pred"]).all()
-        assert (forecast[f"{name}_pred"] <= intervals[f"{name}_high"]).all()
-    found = forecast_metrics(later[1], forecast, intervals)
+        assert (forecast[f"{name}_low"] <= forecast[f"{name}_pred"]).all()
+        assert (forecast[f"{name}_pred"] <= forecast[f"{name}_high"]).all()
+    found = forecast_metrics(later[1], forecast)
     assert 0.7 < found["coverage_days"] < 0.9
     assert 0.7 < found["coverage_amount"] < 0.9
+
+
+def test_chances_never_fall_from_one_horizon_to_the_next_and_each_means_what_it_says(model: ContextAwareModel) -> None:
+    features, targets = feature_rows(6000, seed=3)
+    said = model.forecast(features)
+    within = said[list(CHANCES.values())].to_numpy()
+
+    assert (np.diff(within, axis=1) >= 0).all()
+    assert (within > 0).all()
+    assert (within < 1).all()
+    assert (said["purchase_proba_7d"] == said["purchase_proba"]).all()
+    for days, column in CHANCES.items():
+        watched = targets["days_observed"] >= days
+        bought = (targets["days_to_next_purchase"] < days)[watched]
+        assert said.loc[watched, column].mean() == pytest.approx(bought.mean(), abs=0.06)
+        assert roc_auc_score(bought, said.loc[watched, column]) > 0.7
+
+
+@pytest.mark.parametrize("own", [1, 3, 30, 45])
+def test_the_models_own_horizon_may_be_any(own: int, later: Rows) -> None:
+    features, targets = feature_rows(2500, seed=1)
+    targets["will_purchase"] = (targets["days_to_next_purchase"] < own).astype(np.uint8)
+    said = fitted((features, targets), horizon_days=own).forecast(later[0])
+
+    chances = {own: said["purchase_proba"]} | {days: said[column] for days, column in CHANCES.items()}
+    assert (np.diff(np.column_stack([chances[days] for days in sorted(chances)]), axis=1) >= 0).all()
+    assert chances[own].equals(said["purchase_proba"])
+
+
+def test_rows_that_were_not_watched_for_so_long_teach_nothing_of_a_longer_horizon(later: Rows) -> None:
+    features, targets = feature_rows(2500, seed=1)
+    short = targets.assign(days_observed=10.0)
+    short.loc[short["days_to_next_purchase"] >= 10, "days_to_next_purchase"] = np.nan
+    model = fitted((features, short))
+    said = model.forecast(later[0])
+
+    assert any("within 14, 30 days" in note for note in model.notes_)
+    steady = 1 - (1 - said["purchase_proba"]) ** (14 / 7)
+    assert np.allclose(said["purchase_proba_14d"], steady)
+
+
+def test_of_whom_nothing_is_known_gets_what_is_so_of_all(model: ContextAwareModel) -> None:
+    features, targets = feature_rows(1200, seed=2)  # the rows that were validated on
+    both = features.head(2).astype(object)
+    both.iloc[0] = None
+    said = model.forecast(both).iloc[0]
+
+    bought = targets["will_purchase"] > 0
+    assert said["purchase_proba"] == pytest.approx(bought.mean(), abs=0.001)
+    days = targets.loc[bought, "days_to_next_purchase"]
+    assert (said["days_to_next_low"], said["days_to_next_high"]) == pytest.approx(days.quantile([0.1, 0.9]).tolist())
+    assert said["spend_mean"] == pytest.approx(targets["horizon_spend"].mean())
+    assert said["will_purchase_pred"] == (said["purchase_proba"] >= model.optimal_threshold_)
+    assert (np.diff(said[list(CHANCES.values())].astype(float)) > 0).all()
+    assert model.chances(both)[0] == said["purchase_proba"]
 
 
 def test_the_threshold_gives_the_best_f1_on_validation_rows() -> None:
@@ -195,8 +251,7 @@ def test_reasons_are_words_and_the_strongest_comes_first(model: ContextAwareMode
 def test_a_pickled_model_answers_the_same(model: ContextAwareModel, later: Rows) -> None:
     copy = pickle.loads(pickle.dumps(model))  # noqa: S301 - our own bytes
 
-    pd.testing.assert_frame_equal(copy.predict(later[0]), model.predict(later[0]))
-    pd.testing.assert_frame_equal(copy.predict_intervals(later[0]), model.predict_intervals(later[0]))
+    pd.testing.assert_frame_equal(copy.forecast(later[0]), model.forecast(later[0]))
 
 
 def test_no_rows_give_no_rows(model: ContextAwareModel, later: Rows) -> None:
@@ -228,9 +283,9 @@ def test_it_keeps_scikit_learns_rules_but_one() -> None:
 
 def test_the_spend_of_all_adds_up_and_the_typical_one_spends_nothing(model: ContextAwareModel) -> None:
     features, targets = feature_rows(6000, seed=3)
-    said = model.predict_spend(features)
+    said = model.forecast(features)
 
-    assert (said >= 0).all(axis=None)
+    assert (said[["spend_median", "spend_mean"]] >= 0).all(axis=None)
     assert said["spend_mean"].sum() == pytest.approx(targets["horizon_spend"].sum(), rel=0.15)
     assert said["spend_median"].sum() < 0.8 * said["spend_mean"].sum()  # medians do not add up to a total
     typical = np.abs(targets["horizon_spend"] - said["spend_median"]).mean()
@@ -243,5 +298,5 @@ def test_a_shop_where_few_have_spent_gives_everyone_the_same_and_says_so() -> No
     model = fitted((features, targets))
 
     assert any("training rows spent something" in note for note in model.notes_)
-    assert set(model.predict_spend(features)["spend_mean"]) == {0.1}
-    assert set(model.predict_spend(features)["spend_median"]) == {0.0}
+    assert set(model.forecast(features)["spend_mean"]) == {0.1}
+    assert set(model.forecast(features)["spend_median"]) == {0.0}

@@ -98,7 +98,7 @@ class FakeModel:
     def set_params(self, n_jobs: int) -> None:
         self.n_jobs = n_jobs
 
-    def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
+    def forecast(self, frame: pd.DataFrame) -> pd.DataFrame:
         self.predicted.append(frame)
         return pd.DataFrame({"purchase_proba": [0.5] * len(frame)})
 

@@ -6,20 +6,33 @@ import pytest
 
 from anmodel import schema
 from anmodel.layouts import Cluster, Layout, OneServer, found_layout, layout_of
+from anmodel.migrations import statements
 
-TABLES = [table for version in schema.VERSIONS for table in version] + [schema.SCHEMA_VERSIONS]
+CHANGES = [change for version in schema.VERSIONS for change in version]
+TABLES = [change for change in CHANGES if isinstance(change, schema.Table)] + [schema.SCHEMA_VERSIONS]
 CLUSTER = Cluster("analytics", "shop")
 RELEASED = [
     "664a9ddf1f400845e6610bcf43034fbc405fef85e8b1ff7ec4fd148d30516161",
     "1ccadd9e382c05b5b55a74f81a3a96270d8abe781540f451ab0e3ae5bad437f2",
+    "cfc24716107f28b85dbe9abe068aa42cfb93adf4a2a1dd77e970c4826a2f7077",
 ]
 """Fingerprints of the released versions' statements on one server, which never change."""
 
 
 def test_a_released_version_stays_as_it_is() -> None:
-    for tables, fingerprint in zip(schema.VERSIONS, RELEASED, strict=True):
-        text = "".join(statement for table in tables for statement in OneServer("analytics").create(table))
+    for changes, fingerprint in zip(schema.VERSIONS, RELEASED, strict=True):
+        text = "".join(statement for change in changes for statement in statements(OneServer("analytics"), change))
         assert hashlib.sha256(text.encode()).hexdigest() == fingerprint
+
+
+def test_columns_are_added_one_behind_the_other_to_every_table_of_the_name() -> None:
+    added = schema.Columns(schema.FORECASTS, "a", {"b": "Float64", "c": "String"})
+    words = "ADD COLUMN IF NOT EXISTS b Float64 AFTER a, ADD COLUMN IF NOT EXISTS c String AFTER b"
+    assert OneServer("d").extend(added) == [f"ALTER TABLE d.forecasts {words}"]
+    assert CLUSTER.extend(added) == [
+        f"ALTER TABLE analytics.forecasts_local ON CLUSTER 'shop' {words}",
+        f"ALTER TABLE analytics.forecasts ON CLUSTER 'shop' {words}",
+    ]
 
 
 def test_one_server_has_one_table_a_name_and_no_word_of_clusters() -> None:

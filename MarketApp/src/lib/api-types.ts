@@ -32,6 +32,28 @@ export interface Forecast {
   next_purchase_amount_pred: number;
 }
 
+/** Days of which a user's chance is known, whatever the model's horizon. */
+const HORIZONS = [1, 7, 14, 30] as const;
+
+export interface Outlook {
+  /** Rising, or equal, from one horizon to the next. */
+  chances: { days: number; chance: number }[];
+  /** Spent within the model's horizon: by a typical user like this one, and on average; null in older forecasts. */
+  spend: { median: number; mean: number } | null;
+}
+
+/** What the forecast says besides its four numbers; what an older one does not have is left out. */
+export function outlookOf(features: Features): Outlook {
+  const { spend_median: median, spend_mean: mean } = features;
+  return {
+    chances: HORIZONS.flatMap((days) => {
+      const chance = features[`purchase_proba_${days}d`];
+      return typeof chance === "number" ? [{ days, chance }] : [];
+    }),
+    spend: typeof median === "number" && typeof mean === "number" ? { median, mean } : null,
+  };
+}
+
 /** The forecast inside a user's features; null in fallback mode. */
 export function forecastOf(features: Features): Forecast | null {
   const { purchase_proba, will_purchase_pred, days_to_next_pred, next_purchase_amount_pred } = features;

@@ -21,6 +21,7 @@ SortKey = Literal[
     "events_last_7d",
     "next_purchase_amount_pred",
     "days_to_next_pred",
+    "spend_mean",
 ]
 Value = float | int | str | None
 
@@ -119,10 +120,22 @@ class PredictRequest(BaseModel):
 
 
 class Prediction(BaseModel):
+    """Of one record. A predictor of an older version gives the first four alone."""
+
     purchase_proba: float
     will_purchase_pred: int
     days_to_next_pred: float
     next_purchase_amount_pred: float
+    days_to_next_low: float | None = Field(None, description="Low and high hold about 80 of 100 outcomes.")
+    days_to_next_high: float | None = None
+    next_purchase_amount_low: float | None = None
+    next_purchase_amount_high: float | None = None
+    purchase_proba_1d: float | None = Field(None, description="Chance of a purchase within a day, and so on.")
+    purchase_proba_7d: float | None = None
+    purchase_proba_14d: float | None = None
+    purchase_proba_30d: float | None = None
+    spend_median: float | None = Field(None, description="Spent within the horizon by a typical user like this one.")
+    spend_mean: float | None = Field(None, description="The same on average: means add up to a total.")
 
 
 class Predictions(BaseModel):
@@ -135,7 +148,7 @@ class User(BaseModel):
     region: str | None
     segment: Segment | None
     percentile: float | None = Field(description="Share of all users, in percent, whose chance is not higher.")
-    features: dict[str, Value] = Field(description="Features, snapshot_date and the four predictions; {} in fallback.")
+    features: dict[str, Value] = Field(description="Features, snapshot_date and the predictions; {} in fallback.")
 
 
 class UserPage(BaseModel):
@@ -181,7 +194,9 @@ class UserDetail(User):
 class SegmentSize(BaseModel):
     segment: Segment
     users: int
-    expected_revenue: float = Field(description="Sum of chance × amount over the segment's users.")
+    expected_revenue: float = Field(
+        description="What the segment's users spend within the horizon: the sum of their means."
+    )
 
 
 class Segments(BaseModel):

@@ -107,8 +107,8 @@ class ForecastStore:
         """segment, users, expected_revenue and regions (unsorted) of each segment that has users."""
         return self._ask(
             lambda warehouse: warehouse.query(
-                "SELECT segment, count() AS users, sum(purchase_proba * next_purchase_amount_pred) AS expected_revenue,"
-                " groupUniqArray(region) AS regions"
+                "SELECT segment, count() AS users, groupUniqArray(region) AS regions,"
+                " sum(ifNull(spend_mean, purchase_proba * next_purchase_amount_pred)) AS expected_revenue"
                 f" FROM {warehouse.db}.forecasts FINAL WHERE {RUN_SCOPE} GROUP BY segment",
                 run.parameters(),
             )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+import msgspec
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from prometheus_client import CollectorRegistry, Counter
@@ -155,7 +156,7 @@ def _messages(at: datetime, answered: Answered) -> Iterator[bytes]:
                 predicted_at=at,
                 records=len(answered.records),
                 record=record,
-                prediction=predictions.Prediction(**said.model_dump()),
+                prediction=msgspec.convert(said.model_dump(), predictions.Prediction),
                 user_id=user_id,
             )
         )

@@ -5,8 +5,8 @@ from typing import Any
 
 import msgspec
 
-from anmodel.forecasts import OUTPUTS, SEGMENTS
-from anmodel.gateway.selection import Run, Selection
+from anmodel.forecasts import SEGMENTS
+from anmodel.gateway.selection import SHOWN, Run, Selection
 
 encode = msgspec.json.encode
 decode = msgspec.json.decode
@@ -16,7 +16,7 @@ def forecast_user(row: Mapping[str, Any], run: Run) -> dict[str, Any]:
     """A `User` of a row of `forecasts`."""
     features = decode(row["features"])
     features["snapshot_date"] = run.snapshot_date
-    features.update((name, row[name]) for name in OUTPUTS)
+    features.update((name, row[name]) for name in SHOWN)
     return {
         "user_id": row["user_id"],
         "region": row["region"] or None,

@@ -3,13 +3,16 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from anmodel.forecasts import OUTPUTS, Segment
+from anmodel.forecasts import CHANCES, OUTPUTS, SPEND, Segment
 from anmodel.gateway.answers import SortKey
 
 _IN_FEATURES = frozenset({"total_spent", "days_since_last", "events_last_7d"})
 """Sort keys that are features; the others are columns of `forecasts`."""
 
-USER_COLUMNS = ("user_id", "region", "segment", "percentile", *OUTPUTS, "features")
+SHOWN = (*OUTPUTS, *CHANCES.values(), *SPEND)
+"""Columns that are shown among a user's features."""
+
+USER_COLUMNS = ("user_id", "region", "segment", "percentile", *SHOWN, "features")
 DETAIL_COLUMNS = (
     *USER_COLUMNS,
     "days_to_next_low",

@@ -87,6 +87,10 @@ class Trees:
             self.booster.predict(matrix, num_threads=1 if len(matrix) < 512 else threads), dtype=np.float64
         )
 
+    def gain(self) -> Array:
+        """How much each feature's splits have lowered the loss."""
+        return np.asarray(self.booster.feature_importance("gain"), dtype=np.float64)
+
     def contributions(self, matrix: Matrix, threads: int = 0) -> Array:
         """Rows × (features + 1): what each feature adds to the raw score, then the base (Lundberg et al. 2018)."""
         return np.asarray(self.booster.predict(matrix, pred_contrib=True, num_threads=threads), dtype=np.float64)

@@ -8,11 +8,15 @@ import pandas as pd
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from anmodel.model.boosting import LEAST_BUYERS, Array, Constant, Recipe, Trees, grow
-from anmodel.model.calibration import Calibrator, Identity, best_f1_threshold, expected_f1_threshold, fit_calibrator
+from anmodel.forecasts import CHANCES, HORIZONS
+from anmodel.model.boosting import LEAST_BUYERS, Array, Recipe, Trees
+from anmodel.model.calibration import Identity, best_f1_threshold, expected_f1_threshold
+from anmodel.model.classifier import Classifier
 from anmodel.model.distribution import FeatureDistribution, distribution, distributions
 from anmodel.model.encoding import FrameEncoder, Kind, Matrix
-from anmodel.model.frames import AMOUNT, DAYS, SPEND, WILL, feature_frame, known_rows, target_frame
+from anmodel.model.frames import AMOUNT, DAYS, OBSERVED, SPEND, WILL, feature_frame, known_rows, target_frame
+from anmodel.model.horizons import Horizons, Watched
+from anmodel.model.prior import prior
 from anmodel.model.quantiles import QuantileHeads
 from anmodel.model.reasons import Reason, describe
 from anmodel.model.spend import SpendHeads
@@ -24,11 +28,11 @@ HeldOut = tuple[Matrix, pd.DataFrame] | None
 class ContextAwareModel(BaseEstimator):  # type: ignore[misc]
     """Forecasts a shopper's next purchase from features as of an instant.
 
-    Four parts share one encoding of the features: a LightGBM classifier of buying within the horizon, calibrated on
-    later, held-out rows; and quantile LightGBM regressions, learnt from buyers alone, of the days until the purchase
-    and of its amount. Days and amount therefore answer "if they buy": a shopper who did not buy within the horizon
-    teaches the regressions nothing and is never given a made-up number of days. What is spent within the horizon has a
-    median and a mean, over those who buy nothing too.
+    All parts share one encoding of the features: a LightGBM classifier of buying within the horizon, calibrated on
+    later, held-out rows, and small ones that lead from it to other horizons; and quantile LightGBM regressions, learnt
+    from buyers alone, of the days until the purchase and of its amount. Days and amount therefore answer "if they buy":
+    a shopper who did not buy within the horizon teaches the regressions nothing and is never given a made-up number of
+    days. What is spent within the horizon has a median and a mean, over those who buy nothing too.
 
     Parameters
     ----------
@@ -115,9 +119,9 @@ class ContextAwareModel(BaseEstimator):  # type: ignore[misc]
     ) -> "ContextAwareModel":
         """Learn from `features` (rows × features) and `targets`; `validation` is the same of a later time.
 
-        `targets` has the columns will_purchase, days_to_next_purchase and next_purchase_amount (null where nobody
-        bought) and horizon_spend, or is the one column will_purchase. `contract` is the snapshot's: names, kinds,
-        meanings of features.
+        `targets` has the columns of `snapshots.TARGETS`, or is the one column will_purchase; a row that does not say
+        for how many days it was watched was so for the horizon. `contract` is the snapshot's: names, kinds, meanings of
+        features.
         """
         frame = feature_frame(features)
         outcome = target_frame(targets, len(frame))
@@ -137,52 +141,49 @@ class ContextAwareModel(BaseEstimator):  # type: ignore[misc]
         self._recipe = Recipe(
             self.random_state, self.n_jobs, self.max_trees, self.learning_rate, self.encoder_.category_positions
         )
-        self._fit_classifier(matrix, outcome[WILL].to_numpy(dtype=np.float64), held_out)
+        self._fit_classifier(matrix, _labels(outcome), held_out)
+        self._fit_horizons(matrix, outcome, held_out)
         self._fit_heads(matrix, outcome, held_out)
-        self._describe(matrix if held_out is None else held_out[0])
+        newest = (matrix, outcome) if held_out is None else held_out
+        self._prior = prior(newest[1], self.horizon_days, self._days, self._amount)
+        self._describe(newest[0])
         return self
 
     def predict(self, features: Any) -> pd.DataFrame:
         """One row each: purchase_proba, will_purchase_pred (0 or 1), days_to_next_pred, next_purchase_amount_pred.
 
         Days and amount are what to expect if the user buys within the horizon. Columns may come in any order; a
-        missing or unknown column raises ContractError. No rows give no rows.
+        missing or unknown column raises ContractError. No rows give no rows. Of whom nothing at all is known, every
+        feature missing, gets what is so of all users.
         """
         matrix, index = self._matrix(features)
-        proba = self._proba(matrix)
-        return pd.DataFrame(
-            {
-                "purchase_proba": proba,
-                "will_purchase_pred": (proba >= self.optimal_threshold_).astype(np.uint8),
-                "days_to_next_pred": self._days.typical(matrix, self.n_jobs),
-                "next_purchase_amount_pred": self._amount.typical(matrix, self.n_jobs),
-            },
-            index=index,
-        )
+        return self._frame(matrix, index, self._points(matrix, self._classifier.chances(matrix, self.n_jobs)))
+
+    def forecast(self, features: Any, chances: Array | None = None) -> pd.DataFrame:
+        """All that is said of each row: `predict`'s four, and besides
+
+        - days_to_next_low/high and next_purchase_amount_low/high, bounds that hold four of five outcomes;
+        - purchase_proba_1d, _7d, _14d and _30d, the chances within so many days, never falling;
+        - spend_median and spend_mean: what is spent within the horizon, typically and on average.
+
+        `chances`, if they are known already, are those of `chances`.
+        """
+        matrix, index = self._matrix(features)
+        proba = self._classifier.chances(matrix, self.n_jobs) if chances is None else chances
+        said = self._points(matrix, proba)
+        for name, head in (("days_to_next", self._days), ("next_purchase_amount", self._amount)):
+            said[f"{name}_low"], said[f"{name}_high"] = head.interval(matrix, said[f"{name}_pred"], self.n_jobs)
+        within = self._horizons.chances(matrix, proba, self.n_jobs)
+        said |= {column: within[days] for days, column in CHANCES.items()}
+        said["spend_median"] = self._spend.median(matrix, self.n_jobs)
+        said["spend_mean"] = self._spend.mean(matrix, self.n_jobs)
+        return self._frame(matrix, index, said)
 
     def chances(self, features: Any) -> Array:
         """`predict`'s purchase_proba alone, in a third of the time."""
-        return self._proba(self._matrix(features)[0])
-
-    def predict_intervals(self, features: Any) -> pd.DataFrame:
-        """Bounds that hold four of five outcomes: days_to_next_low/high and next_purchase_amount_low/high."""
-        matrix, index = self._matrix(features)
-        bounds: dict[str, Array] = {}
-        for name, head in (("days_to_next", self._days), ("next_purchase_amount", self._amount)):
-            low, high = head.interval(matrix, head.typical(matrix, self.n_jobs), self.n_jobs)
-            bounds |= {f"{name}_low": low, f"{name}_high": high}
-        return pd.DataFrame(bounds, index=index)
-
-    def predict_spend(self, features: Any) -> pd.DataFrame:
-        """spend_median and spend_mean: what each user spends within the horizon, typically and on average."""
-        matrix, index = self._matrix(features)
-        return pd.DataFrame(
-            {
-                "spend_median": self._spend.median(matrix, self.n_jobs),
-                "spend_mean": self._spend.mean(matrix, self.n_jobs),
-            },
-            index=index,
-        )
+        matrix, _ = self._matrix(features)
+        said = {"purchase_proba": self._classifier.chances(matrix, self.n_jobs)}
+        return self._with_prior(matrix, said)["purchase_proba"]
 
     def explain(self, features: Any, top: int = 3) -> list[list[Reason]]:
         """For each row the `top` features that moved its chance most, in words; [] a row when there is no classifier.
@@ -190,13 +191,30 @@ class ContextAwareModel(BaseEstimator):  # type: ignore[misc]
         `effect` is what the feature adds to the log-odds of buying, before calibration, against the average user.
         """
         matrix, _ = self._matrix(features)
-        if not len(matrix) or not isinstance(self._classifier, Trees):
+        booster = self._classifier.booster
+        if not len(matrix) or not isinstance(booster, Trees):
             return [[] for _ in range(len(matrix))]
-        effects = self._classifier.contributions(matrix, self.n_jobs)[:, :-1]
+        effects = booster.contributions(matrix, self.n_jobs)[:, :-1]
         return describe(feature_frame(features), effects, list(self.encoder_.names), self.contract_, top)
 
-    def _proba(self, matrix: Matrix) -> Array:
-        return self._calibrate(self._classifier.predict(matrix, self.n_jobs))
+    def _points(self, matrix: Matrix, proba: Array) -> dict[str, Array]:
+        return {
+            "purchase_proba": proba,
+            "days_to_next_pred": self._days.typical(matrix, self.n_jobs),
+            "next_purchase_amount_pred": self._amount.typical(matrix, self.n_jobs),
+        }
+
+    def _with_prior(self, matrix: Matrix, said: dict[str, Array]) -> dict[str, Array]:
+        """The same, but for rows without any known feature."""
+        unknown = np.isnan(matrix).all(axis=1)
+        if not unknown.any():
+            return said
+        return {name: np.where(unknown, self._prior[name], values) for name, values in said.items()}
+
+    def _frame(self, matrix: Matrix, index: pd.Index, said: dict[str, Array]) -> pd.DataFrame:
+        frame = pd.DataFrame(self._with_prior(matrix, said), index=index)
+        frame.insert(1, "will_purchase_pred", (frame["purchase_proba"] >= self.optimal_threshold_).astype(np.uint8))
+        return frame
 
     def _matrix(self, features: Any) -> tuple[Matrix, pd.Index]:
         check_is_fitted(self, "encoder_")
@@ -218,35 +236,33 @@ class ContextAwareModel(BaseEstimator):  # type: ignore[misc]
         return self.encoder_.transform(frame), target_frame(validation[1], len(frame))
 
     def _fit_classifier(self, matrix: Matrix, labels: Array, held_out: HeldOut) -> None:
-        buyers, rows = int(labels.sum()), len(labels)
-        self._classifier: Trees | Constant
-        self._calibrate: Calibrator = Identity()
-        if min(buyers, rows - buyers) < LEAST_BUYERS:
+        later = None if held_out is None else (held_out[0], _labels(held_out[1]))
+        self._classifier = Classifier().fit(self._recipe, matrix, labels, later)
+        if self._classifier.constant:
             self.notes_.append(
-                f"{buyers} of {rows} training rows are of buyers; {LEAST_BUYERS} buyers and as many others are needed "
-                "to tell users apart. Everyone gets the same chance."
+                f"{int(labels.sum())} of {len(labels)} training rows are of buyers; {LEAST_BUYERS} buyers and as many "
+                "others are needed to tell users apart. Everyone gets the same chance."
             )
-            self._classifier = Constant((buyers + 1) / (rows + 2))
+        elif later is not None and isinstance(self._classifier.calibrate, Identity):
+            self.notes_.append("Too few buyers or others in the validation rows: the chance is not calibrated.")
+        self.trees_ = self._classifier.booster.trees
+        self.calibration_ = self._classifier.calibrate.name
+        if later is None:
+            self.optimal_threshold_ = expected_f1_threshold(self._classifier.chances(matrix, self.n_jobs))
         else:
-            checked = None
-            if held_out is not None and LEAST_BUYERS <= held_out[1][WILL].sum() <= len(held_out[0]) - LEAST_BUYERS:
-                checked = (held_out[0], held_out[1][WILL].to_numpy(dtype=np.float64))
-            self._classifier = grow(self._recipe, {"objective": "binary"}, matrix, labels, validation=checked)
-        self.trees_ = self._classifier.trees
-        self._calibrate_on(held_out)
-        if held_out is None:
-            self.optimal_threshold_ = expected_f1_threshold(self._proba(matrix))
+            self.optimal_threshold_ = best_f1_threshold(self._classifier.chances(later[0], self.n_jobs), later[1])
 
-    def _calibrate_on(self, held_out: HeldOut) -> None:
-        if held_out is not None:
-            raw = self._classifier.predict(held_out[0], self.n_jobs)
-            bought = held_out[1][WILL].to_numpy(dtype=np.float64)
-            if isinstance(self._classifier, Trees):
-                self._calibrate = fit_calibrator(raw, bought)
-                if isinstance(self._calibrate, Identity):
-                    self.notes_.append("Too few buyers or others in the validation rows: the chance is not calibrated.")
-            self.optimal_threshold_ = best_f1_threshold(self._calibrate(raw), bought)
-        self.calibration_ = self._calibrate.name
+    def _fit_horizons(self, matrix: Matrix, outcome: pd.DataFrame, held_out: HeldOut) -> None:
+        rows = self._watched(matrix, outcome)
+        later = None if held_out is None else self._watched(*held_out)
+        self._horizons = Horizons(self.horizon_days, HORIZONS).fit(self._recipe, rows, later)
+        if self._horizons.steady:
+            days = ", ".join(map(str, sorted(self._horizons.steady)))
+            self.notes_.append(f"Too few rows for the chance within {days} days: it is as if buyers came steadily.")
+
+    def _watched(self, matrix: Matrix, outcome: pd.DataFrame) -> Watched:
+        days, observed = (outcome[name].to_numpy(dtype=np.float64, na_value=np.nan) for name in (DAYS, OBSERVED))
+        return Watched(matrix, days, np.where(np.isnan(observed), self.horizon_days, observed))
 
     def _fit_heads(self, matrix: Matrix, outcome: pd.DataFrame, held_out: HeldOut) -> None:
         horizon = float(self.horizon_days)
@@ -274,12 +290,12 @@ class ContextAwareModel(BaseEstimator):  # type: ignore[misc]
     def _describe(self, newest: Matrix) -> None:
         names = list(self.encoder_.names)
         gain = np.zeros(len(names))
-        if isinstance(self._classifier, Trees):
-            gain = self._classifier.booster.feature_importance("gain")
+        if isinstance(self._classifier.booster, Trees):
+            gain = self._classifier.booster.gain()
         share = gain / gain.sum() if gain.sum() > 0 else gain
         importance = pd.Series(share, index=names, name="importance")
         self.feature_importance_ = importance.sort_values(ascending=False, kind="stable")
-        self.proba_distribution_ = distribution(self._proba(newest), None)
+        self.proba_distribution_ = distribution(self._classifier.chances(newest, self.n_jobs), None)
         self.feature_distribution_: dict[str, FeatureDistribution] = distributions(newest, self.encoder_)
         self.feature_medians_: dict[str, float | str | None] = {
             name: seen.typical for name, seen in self.feature_distribution_.items()
@@ -293,6 +309,10 @@ class ContextAwareModel(BaseEstimator):  # type: ignore[misc]
         tags.target_tags.required = True
         tags.target_tags.multi_output = True
         return tags
+
+
+def _labels(outcome: pd.DataFrame) -> Array:
+    return outcome[WILL].to_numpy(dtype=np.float64)
 
 
 def _with_spend(matrix: Matrix, outcome: pd.DataFrame) -> tuple[Matrix, Array]:

@@ -7,6 +7,8 @@ import numpy.typing as npt
 import pandas as pd
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from anmodel.forecasts import CHANCES
+
 Array = npt.NDArray[np.float64]
 _EDGE = 1e-6
 
@@ -27,9 +29,10 @@ def chance_metrics(bought: Array, proba: Array) -> dict[str, float]:
     return measured
 
 
-def forecast_metrics(targets: pd.DataFrame, forecast: pd.DataFrame, intervals: pd.DataFrame) -> dict[str, float]:
-    """Those of the chance, f1 at the model's threshold, and of buyers alone: errors of days and amount, mean absolute
-    (`mae_`) and root mean square (`rmse_`), and the share of outcomes inside their interval (`coverage_`, aim 0.8)."""
+def forecast_metrics(targets: pd.DataFrame, forecast: pd.DataFrame) -> dict[str, float]:
+    """Of `ContextAwareModel.forecast`: metrics of the chance and f1 at the model's threshold; of buyers alone, errors
+    of days and amount, mean absolute (`mae_`) and root mean square (`rmse_`), and the share of outcomes inside their
+    interval (`coverage_`, aim 0.8); of the spend of all; and of the chance within each other horizon."""
     bought = targets["will_purchase"].to_numpy(dtype=np.float64)
     measured = chance_metrics(bought, forecast["purchase_proba"].to_numpy(dtype=np.float64))
     measured["f1"] = _f1(bought, forecast["will_purchase_pred"].to_numpy(dtype=np.float64))
@@ -40,28 +43,45 @@ def forecast_metrics(targets: pd.DataFrame, forecast: pd.DataFrame, intervals: p
         outcome = targets[target].to_numpy(dtype=np.float64, na_value=np.nan)
         known = np.isfinite(outcome) & (bought > 0)
         if known.any():
-            columns = (forecast[f"{output}_pred"], intervals[f"{output}_low"], intervals[f"{output}_high"])
+            columns = (forecast[f"{output}_{kind}"] for kind in ("pred", "low", "high"))
             predicted, low, high = (column.to_numpy(dtype=np.float64)[known] for column in columns)
             measured |= errors(short, outcome[known], predicted)
             inside = (outcome[known] >= low) & (outcome[known] <= high)
             measured[f"coverage_{short}"] = float(inside.mean())
-    return measured
+    return measured | _spend_metrics(targets, forecast) | _horizon_metrics(targets, forecast)
 
 
-def spend_metrics(targets: pd.DataFrame, said: pd.DataFrame) -> dict[str, float]:
+def _spend_metrics(targets: pd.DataFrame, forecast: pd.DataFrame) -> dict[str, float]:
     """Of spend within the horizon: mean absolute error of the median, root mean square error of the mean, and the
     total of the means over what was spent (1 is right)."""
     spent = targets["horizon_spend"].to_numpy(dtype=np.float64, na_value=np.nan)
     known = np.isfinite(spent)
     if not known.any():
         return {}
-    median, mean = (said[name].to_numpy(dtype=np.float64)[known] for name in ("spend_median", "spend_mean"))
+    median, mean = (forecast[name].to_numpy(dtype=np.float64)[known] for name in ("spend_median", "spend_mean"))
     measured = {
         "mae_spend": float(np.abs(spent[known] - median).mean()),
         "rmse_spend": float(np.sqrt(np.mean((spent[known] - mean) ** 2))),
     }
     if total := float(spent[known].sum()):
         measured["spend_total"] = float(mean.sum() / total)
+    return measured
+
+
+def _horizon_metrics(targets: pd.DataFrame, forecast: pd.DataFrame) -> dict[str, float]:
+    """`roc_auc_1d` and so on, `ece_1d`, and `buyers_1d`, predicted over actual ones: of rows watched for that long."""
+    days, observed = (
+        targets[name].to_numpy(dtype=np.float64, na_value=np.nan) for name in ("days_to_next_purchase", "days_observed")
+    )
+    measured: dict[str, float] = {}
+    for horizon, column in CHANCES.items():
+        watched = observed >= horizon
+        bought = (days[watched] < horizon).astype(np.float64)
+        proba = forecast[column].to_numpy(dtype=np.float64)[watched]
+        found = chance_metrics(bought, proba)
+        measured |= {f"{name}_{horizon}d": found[name] for name in ("roc_auc", "ece") if name in found}
+        if bought.any():
+            measured[f"buyers_{horizon}d"] = float(proba.sum() / bought.sum())
     return measured
 
 

@@ -10,7 +10,7 @@ from anmodel.errors import InputError
 from anmodel.model.encoding import Matrix
 from anmodel.snapshots import TARGETS
 
-WILL, DAYS, AMOUNT, SPEND = TARGETS
+WILL, DAYS, OBSERVED, AMOUNT, SPEND = TARGETS
 
 
 def feature_frame(features: Any) -> pd.DataFrame:
@@ -22,7 +22,7 @@ def feature_frame(features: Any) -> pd.DataFrame:
 
 
 def target_frame(targets: Any, rows: int) -> pd.DataFrame:
-    """The four targets; one column alone says who bought, and the others are then unknown."""
+    """The targets; one column alone says who bought, and the others are then unknown."""
     if targets is None:
         raise ValueError("This estimator requires y to be passed, but the target y is None.")
     if len(targets) != rows:
@@ -30,7 +30,7 @@ def target_frame(targets: Any, rows: int) -> pd.DataFrame:
     if isinstance(targets, pd.DataFrame) and WILL in targets.columns:
         return targets.reset_index(drop=True).reindex(columns=list(TARGETS))
     bought = (np.asarray(targets).reshape(rows, -1)[:, 0] > 0).astype(np.uint8)
-    return pd.DataFrame({WILL: bought, DAYS: np.nan, AMOUNT: np.nan, SPEND: np.nan})
+    return pd.DataFrame({WILL: bought}).reindex(columns=list(TARGETS))
 
 
 def known_rows(matrix: Matrix, outcome: pd.DataFrame, target: str) -> tuple[Matrix, Matrix]:

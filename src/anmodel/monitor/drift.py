@@ -61,7 +61,7 @@ def drift(model: ContextAwareModel, snapshot: DailySnapshot) -> list[Finding]:
         encoded = model.encoder_.transform(frame)
         for place, name in enumerate(names):
             tallies[name].add(encoded[:, place], frame[name] if name in model.categories_ else None)
-        proba = model.predict(frame)["purchase_proba"].to_numpy(dtype=np.float64)
+        proba = model.chances(frame)
         chances.add(proba, None)
         total += float(proba.sum())
     if chances.rows < LEAST_ROWS:

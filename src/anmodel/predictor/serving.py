@@ -74,7 +74,7 @@ class ForecastModel(Model):  # type: ignore[misc]
         records, parameters = _instances(payload)
         frame = frame_of_records(records, served.columns)
         answer: dict[str, Any] = {
-            "predictions": served.loaded.model.predict(frame).to_dict("records"),
+            "predictions": served.loaded.model.forecast(frame).to_dict("records"),
             "model_version": served.version,
         }
         if parameters.get("explain"):
@@ -85,7 +85,7 @@ class ForecastModel(Model):  # type: ignore[misc]
         frame = frame_of_request(request, served.columns)
         explain = bool(to_http_parameters(request.parameters or {}).get("explain"))  # gRPC's are boxed, and all true
         reasons = served.loaded.model.explain(frame, top=_TOP_REASONS) if explain else None
-        return response_of(request, self.name, served.version, served.loaded.model.predict(frame), reasons)
+        return response_of(request, self.name, served.version, served.loaded.model.forecast(frame), reasons)
 
 
 class OneModelRepository(ModelRepository):  # type: ignore[misc]

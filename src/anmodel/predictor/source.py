@@ -25,7 +25,7 @@ class Served:
         check_contract(loaded.contract, loaded.version.version)
         served = cls(loaded, Columns.of(loaded.contract))
         loaded.model.set_params(n_jobs=1)  # requests run side by side: each takes one core
-        loaded.model.predict(frame_of_records([dict.fromkeys(served.columns.names)], served.columns))
+        loaded.model.forecast(frame_of_records([dict.fromkeys(served.columns.names)], served.columns))
         return served
 
     @property

@@ -10,13 +10,13 @@ import pandas as pd
 from kserve import InferInput, InferOutput, InferRequest, InferResponse
 from kserve.errors import InvalidInput
 
-from anmodel.forecasts import OUTPUTS
+from anmodel.forecasts import FORECAST_OUTPUTS
 from anmodel.predictor.records import Columns, RecordsRefused, frame_of_columns
 
 _NUMERIC = frozenset(
     ("FP16", "FP32", "FP64", "INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64", "BOOL")
 )
-_OUTPUT_TYPES = {name: "INT64" if name == "will_purchase_pred" else "FP64" for name in OUTPUTS}
+_OUTPUT_TYPES = {name: "INT64" if name == "will_purchase_pred" else "FP64" for name in FORECAST_OUTPUTS}
 
 
 def input_metadata(columns: Columns) -> list[dict[str, Any]]:
@@ -48,11 +48,11 @@ def frame_of_request(request: InferRequest, columns: Columns) -> pd.DataFrame:
 def response_of(
     request: InferRequest, name: str, version: str, forecasts: pd.DataFrame, reasons: Sequence[Any] | None
 ) -> InferResponse:
-    """The four forecast columns, and `reasons` (JSON text a row) when they were asked for.
+    """The forecast columns, and `reasons` (JSON text a row) when they were asked for.
 
     A request without an id gets one: the server cannot answer without.
     """
-    outputs = [_output(column, _OUTPUT_TYPES[column], forecasts[column].to_numpy()) for column in OUTPUTS]
+    outputs = [_output(column, _OUTPUT_TYPES[column], forecasts[column].to_numpy()) for column in FORECAST_OUTPUTS]
     if reasons is not None:
         texts = np.array([json.dumps(row) for row in reasons], dtype=object)
         outputs.append(_output("reasons", "BYTES", texts))

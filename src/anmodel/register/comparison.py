@@ -71,7 +71,7 @@ def compare(challenger: ContextAwareModel, champion: ContextAwareModel, test: Sa
 def _gains(challenger: ContextAwareModel, champion: ContextAwareModel, test: Sample) -> tuple[Gain, Gain | None, Gain]:
     """Of log loss, ROC AUC and calibration error."""
     bought = test.bought
-    new, old = (made.predict(test.features)["purchase_proba"].to_numpy() for made in (challenger, champion))
+    new, old = (made.chances(test.features) for made in (challenger, champion))
     draws = UserBootstrap(test.users, resamples=RESAMPLES)
     even = np.ones(len(bought))
 

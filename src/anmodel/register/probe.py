@@ -87,7 +87,7 @@ def probe_of(registry: Registry, lake: Lake, version: ModelVersion) -> Probe:
         log.warning("no rows to try the version on", version=version.version, reason=str(error))
         return Probe(version.version, [], pd.DataFrame())
     rows = features.iloc[:: max(1, len(features) // ROWS)].head(ROWS)
-    return Probe(version.version, _records(rows), loaded.model.predict(rows)[list(OUTPUTS)])
+    return Probe(version.version, _records(rows), loaded.model.forecast(rows)[list(OUTPUTS)])
 
 
 def _records(rows: pd.DataFrame) -> list[dict[str, Any]]:

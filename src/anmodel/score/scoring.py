@@ -40,18 +40,17 @@ def forecast_shard(plan: Plan, shard: int, snapshot: DailySnapshot, loaded: Load
     """Write the forecasts of one shard's users, block by block; returns how many.
 
     A user's percentile, and whether they get reasons, depend on everybody's chance. So each shard asks the model for
-    the chances of all users, and for all that it says of its own.
+    the chances of all users first, and then for all else that it says of its own.
     """
     snapshot.check(loaded.contract, f"{loaded.version.name} version {loaded.version.version}")
-    names = list(loaded.model.feature_names_in_)
-    mine, proba, forecasts = _forecasts(plan, shard, snapshot, loaded.model, names)
+    mine, proba = _chances(plan, shard, snapshot, loaded.model)
     explained = explained_users(proba, plan.reasons_users)[mine]
-    ranks = percentiles(proba)[mine]
+    ranks, proba = percentiles(proba)[mine], proba[mine]
     done = 0
     with ProgressLine("forecasts written", len(ranks), unit="users") as progress:
         for frame in _frames(snapshot, mine):
             rows = slice(done, done + len(frame))
-            table = _block(frame, loaded.model, names, forecasts.iloc[rows], ranks[rows], explained[rows], plan.row)
+            table = forecast_block(frame, loaded.model, proba[rows], ranks[rows], explained[rows], plan.row)
             warehouse.insert_arrow("forecasts", table)
             done += len(frame)
             progress.show(done)
@@ -73,24 +72,15 @@ def _frames(snapshot: DailySnapshot, mine: Flags) -> Iterator[pd.DataFrame]:
         yield pa.Table.from_batches(held).to_pandas()
 
 
-def _forecasts(
-    plan: Plan, shard: int, snapshot: DailySnapshot, model: ContextAwareModel, names: list[str]
-) -> tuple[Flags, Array, pd.DataFrame]:
-    """Which users are the shard's, everybody's chance, and what the model says of the shard's: four numbers each."""
+def _chances(plan: Plan, shard: int, snapshot: DailySnapshot, model: ContextAwareModel) -> tuple[Flags, Array]:
+    """Which users are the shard's, and everybody's chance."""
     mine: list[Flags] = [np.zeros(0, dtype=bool)]
     proba: list[Array] = [np.zeros(0)]
-    forecasts = [model.predict(pd.DataFrame(columns=names))]
-    for block in snapshot.blocks(["user_id", *names]):
+    for block in snapshot.blocks(["user_id", *model.feature_names_in_]):
         frame = block.to_pandas()
-        own = plan.shards_of(frame["user_id"]) == shard
-        mine.append(own)
-        if own.all():
-            forecasts.append(model.predict(frame[names]))
-            proba.append(forecasts[-1]["purchase_proba"].to_numpy(dtype=np.float64))
-            continue
-        proba.append(model.chances(frame[names]))
-        forecasts.append(model.predict(frame.loc[own, names]))
-    return np.concatenate(mine), np.concatenate(proba), pd.concat(forecasts[1:] or forecasts, ignore_index=True)
+        mine.append(plan.shards_of(frame.pop("user_id")) == shard)
+        proba.append(model.chances(frame))
+    return np.concatenate(mine), np.concatenate(proba)
 
 
 def explained_users(proba: Array, most: int) -> Flags:
@@ -103,22 +93,21 @@ def explained_users(proba: Array, most: int) -> Flags:
     return chosen
 
 
-def _block(
+def forecast_block(
     frame: pd.DataFrame,
     model: ContextAwareModel,
-    names: list[str],
-    forecast: pd.DataFrame,
+    proba: Array,
     percentile: Array,
     explained: Flags,
     run: dict[str, Any],
 ) -> pa.Table:
-    features = frame[names]
+    """Rows of the forecasts table for rows of a snapshot, whose chances and ranks are known."""
+    features = frame[list(model.feature_names_in_)]
     reasons = iter(model.explain(features[explained], top=REASONS))
-    said = pd.concat([forecast.reset_index(drop=True), model.predict_intervals(features)], axis=1)
     return forecast_table(
         frame[["user_id", "region"]],
         features,
-        said,
+        model.forecast(features, proba),
         percentile,
         [next(reasons) if known else [] for known in explained],
         run,

@@ -34,6 +34,13 @@ class Plan(msgspec.Struct, frozen=True):
         """Every instant once, oldest first."""
         return sorted({instant for part in self.instants.values() for instant in part})
 
+    def known_until(self, watermark: datetime) -> list[datetime]:
+        """For each of all instants, until when its row may know what happened: the next part begins then."""
+        if self.split == "users":
+            return [watermark] * len(self.all_instants)
+        ends = [*(self.instants[part][0] for part in PARTS[1:]), watermark]
+        return [end for part, end in zip(PARTS, ends, strict=True) for _ in self.instants[part]]
+
 
 def plan(first: datetime, watermark: datetime, *, horizon_days: int, most_instants: int) -> Plan:
     """Lay instants over a history from its first event to just after its last.

@@ -66,6 +66,7 @@ def build_training(
         most = min(_most_instants(facts["users"]), max(_FEWEST_INSTANTS, max_rows // facts["users"]))
         planned = plan(first, watermark, horizon_days=horizon_days, most_instants=most)
         instants = [milliseconds(instant) for instant in planned.all_instants]
+        known_until = [milliseconds(end) for end in planned.known_until(watermark)]
         users = min(facts["users"], max(1, max_rows // len(instants)))
         sample = _sample(engine, source, users) if users < facts["users"] else "1"
         chunks = _chunks(users * len(instants), manifest.rows)
@@ -73,7 +74,7 @@ def build_training(
         rows = 0
         for done, part in enumerate(split_by_users(engine, source, sample, scratch, chunks), 1):
             chunk = scratch / f"chunk-{done}.parquet"
-            engine.write(chunk, training_sql(part, instants, horizon_days=horizon_days, trends=trends))
+            engine.write(chunk, training_sql(part, instants, known_until, horizon_days=horizon_days, trends=trends))
             rows += pq.read_metadata(chunk).num_rows
             progress(rows, f"part {done} of {chunks}")
     made = _write_parts(lake, engine, scratch, name, planned)

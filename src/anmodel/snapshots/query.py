@@ -24,9 +24,13 @@ from anmodel.snapshots.history import HISTORY, histories_sql
 
 FEATURE_NAMES: tuple[str, ...] = tuple(feature.name for feature in FEATURES)
 META = ("user_id", "snapshot_time", "region")
-TARGETS = ("will_purchase", "days_to_next_purchase", "next_purchase_amount", "horizon_spend")
-"""0 or 1; days from t to the first purchase within the horizon; the first order's cost; what all purchases within the
-horizon cost. Without a purchase: 0, two nulls, 0."""
+TARGETS = ("will_purchase", "days_to_next_purchase", "days_observed", "next_purchase_amount", "horizon_spend")
+"""0 or 1, within the horizon; days from t to the first purchase, null when none came within the days observed; days
+after t of which it is known what happened; the first order's cost and what all purchases cost, within the horizon.
+Without a purchase within the horizon: 0, …, …, null, 0."""
+
+OBSERVED_DAYS = 30
+"""How far past an instant training looks for the next purchase, if the horizon is not longer."""
 
 ACTIVE_DAYS = 180
 """A user silent for longer gives no training row; the daily snapshot has them all the same."""
@@ -42,7 +46,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 def snapshot_version(horizon_days: int) -> str:
     """12 hex digits that change with any name, kind, SQL, target or the horizon: what a model must agree on."""
     described = [[feature.name, feature.kind, feature.sql] for feature in FEATURES]
-    query = training_sql("events", [0], horizon_days=horizon_days, trends="trends")
+    query = training_sql("events", [0], [0], horizon_days=horizon_days, trends="trends")
     return hashlib.sha256(json.dumps([described, TARGETS, query]).encode()).hexdigest()[:12]
 
 
@@ -78,36 +82,56 @@ def check_features(columns: Iterable[str], *, expected: Sequence[str]) -> None:
 
 
 def training_sql(
-    source: str, instants: Sequence[int], *, horizon_days: int, where: str = "1", trends: str | None = None
+    source: str,
+    instants: Sequence[int],
+    known_until: Sequence[int],
+    *,
+    horizon_days: int,
+    where: str = "1",
+    trends: str | None = None,
 ) -> str:
     """Features and targets of every active user at each instant (milliseconds since 1970), in order of time and user.
 
+    `known_until` are as many, none nearer than the horizon: purchases of an instant's row from then on do not count.
     `where` restricts the events, by user only. `trends` is a table with the columns of trends.parquet; without it, the
     trends' features are null.
     """
+    longest = max(OBSERVED_DAYS, horizon_days) * _DAY_MS
+    ends = [min(end, t + longest) for t, end in zip(instants, known_until, strict=True)]
     return f"""\
 {_with(source, instants, where, trends)},
+purchases AS (
+    SELECT user_id, toUnixTimestamp64Milli(ts) AS ts_ms, event_id, session_id, round(price * 10000) AS price
+    FROM {source} WHERE event_type = 'purchase' AND {where}
+),
 baskets AS (
     SELECT user_id, t_ms, min((ts_ms, event_id)) AS first, sum(price) AS total
-    FROM (
-        SELECT user_id, toUnixTimestamp64Milli(ts) AS ts_ms, event_id, session_id, round(price * 10000) AS price,
-            arrayJoin(arrayFilter(t -> ts_ms >= t AND ts_ms < t + {horizon_days * _DAY_MS}, instants)) AS t_ms
-        FROM {source} WHERE event_type = 'purchase' AND {where}
-    )
+    FROM purchases
+        ARRAY JOIN arrayFilter(t -> ts_ms >= t AND ts_ms < t + {horizon_days * _DAY_MS}, instants) AS t_ms
     GROUP BY user_id, t_ms, session_id
 ),
 targets AS (
-    SELECT user_id, t_ms, 1 AS bought, (min(first).1 - t_ms) / {_DAY_MS} AS days,
+    SELECT user_id, t_ms, 1 AS bought,
         argMin(tuple(total), first).1 / 10000 AS amount, ifNull(sum(total), 0) / 10000 AS spend
     FROM baskets GROUP BY user_id, t_ms
+),
+watched AS (
+    SELECT user_id, t_ms, transform(t_ms, {_array(instants)}, {_array(ends)}) AS end_ms FROM rows
+),
+followed AS (
+    SELECT watched.user_id AS user_id, watched.t_ms AS t_ms, (end_ms - t_ms) / {_DAY_MS} AS observed,
+        if(next.ts_ms >= t_ms AND next.ts_ms < end_ms, toNullable((next.ts_ms - t_ms) / {_DAY_MS}), NULL) AS days
+    FROM watched ASOF LEFT JOIN purchases AS next ON next.user_id = watched.user_id AND next.ts_ms >= watched.t_ms
 )
 SELECT {_columns()},
     toUInt8(ifNull(targets.bought, 0)) AS will_purchase,
-    if(targets.bought, toNullable(targets.days), NULL) AS days_to_next_purchase,
+    followed.days AS days_to_next_purchase,
+    followed.observed AS days_observed,
     if(targets.bought, targets.amount, NULL) AS next_purchase_amount,
     if(targets.bought, targets.spend, 0) AS horizon_spend
 FROM rows LEFT JOIN trends ON trends.region = rows.last_region AND trends.t_ms = rows.t_ms
     LEFT JOIN targets ON targets.user_id = rows.user_id AND targets.t_ms = rows.t_ms
+    LEFT JOIN followed ON followed.user_id = rows.user_id AND followed.t_ms = rows.t_ms
 WHERE rows.days_since_last <= {ACTIVE_DAYS}
 ORDER BY rows.t_ms, rows.user_id"""
 
@@ -156,7 +180,7 @@ def _with(source: str, instants: Sequence[int], where: str, trends: str | None) 
     )
     running = ", ".join(f"at_{name}" for name in HISTORY)
     return f"""\
-WITH [{", ".join(map(str, sorted(instants)))}]::Array(Int64) AS instants,
+WITH {_array(sorted(instants))} AS instants,
 {histories_sql(source, where, max(instants))},
 running AS (
     SELECT user_id, ts_ms, next_ms, type, spent, new_order, {running}
@@ -195,6 +219,10 @@ def _trends(trends: str | None) -> str:
     )
     GROUP BY region, t_ms
 """
+
+
+def _array(instants: Sequence[int]) -> str:
+    return f"[{', '.join(map(str, instants))}]::Array(Int64)"
 
 
 def _expand(sql: str) -> str:

@@ -58,7 +58,7 @@ def baseline_metrics(train: Sample, test: Sample, chances: dict[str, Array]) -> 
         if metric in ("roc_auc", "pr_auc", "log_loss", "brier")
     }
     for short, target in (("days", "days_to_next_purchase"), ("amount", "next_purchase_amount")):
-        before, after = (part.targets[target].dropna().to_numpy(dtype=np.float64) for part in (train, test))
+        before, after = (part.targets.loc[part.bought > 0, target].dropna().to_numpy() for part in (train, test))
         if len(before) and len(after):
             median = float(np.median(before))
             measured |= {f"baseline_median_{name}": value for name, value in errors(short, after, median).items()}

@@ -16,10 +16,13 @@ from anmodel.model import (
     ContextAwareModel,
     boosting,
     calibration,
+    classifier,
     encoding,
     estimator,
     evaluation,
     frames,
+    horizons,
+    prior,
     quantiles,
     spend,
 )
@@ -29,7 +32,6 @@ from anmodel.model.evaluation import (
     WeightedAuc,
     forecast_metrics,
     log_losses,
-    spend_metrics,
     weighted_mean,
 )
 from anmodel.registry import ModelVersion, Registry, code_versions
@@ -40,7 +42,19 @@ from anmodel.train.plots import draw_plots
 
 log = structlog.get_logger()
 
-_CODE = (boosting, calibration, encoding, estimator, evaluation, frames, quantiles, spend)
+_CODE = (
+    boosting,
+    calibration,
+    classifier,
+    encoding,
+    estimator,
+    evaluation,
+    frames,
+    horizons,
+    prior,
+    quantiles,
+    spend,
+)
 _EXAMPLE_ROWS = 5
 
 
@@ -97,10 +111,8 @@ def _measure(made: ContextAwareModel, parts: dict[str, Sample], folder: Path) ->
     metrics: dict[str, float] = {"notes": float(len(made.notes_))}
     for part in ("val", "test"):
         rows = parts[part]
-        forecast = made.predict(rows.features)
-        found = forecast_metrics(rows.targets, forecast, made.predict_intervals(rows.features))
-        found |= spend_metrics(rows.targets, made.predict_spend(rows.features))
-        metrics |= {f"{part}_{metric}": value for metric, value in found.items()}
+        forecast = made.forecast(rows.features)
+        metrics |= {f"{part}_{metric}": value for metric, value in forecast_metrics(rows.targets, forecast).items()}
     test = parts["test"]
     proba = forecast["purchase_proba"].to_numpy()
     baselines = baseline_chances(parts["train"], test)

@@ -4,6 +4,7 @@ import Box from "@mui/material/Box";
 import { Panel } from "@/components/panel";
 import { Prose } from "@/components/prose";
 import { Activity } from "@/features/forecast/activity";
+import { Ahead } from "@/features/forecast/ahead";
 import { Headline } from "@/features/forecast/headline";
 import { MicroTrends } from "@/features/forecast/micro-trends";
 import { Reasons } from "@/features/forecast/reasons";
@@ -20,6 +21,7 @@ interface UserForecastProps {
 /** One user's forecast and what it rests on. */
 export function UserForecast({ user, model }: UserForecastProps) {
   const forecast = forecastOf(user.features);
+  const horizon = model?.horizon_days ?? 7;
   const described = new Map(model?.described.map((feature) => [feature.name, feature]));
   if (!forecast) {
     return (
@@ -34,8 +36,9 @@ export function UserForecast({ user, model }: UserForecastProps) {
   return (
     <Box sx={{ display: "grid", gap: 2, gridTemplateColumns: "minmax(0, 1fr)" }}>
       <Panel title="Forecast">
-        <Headline user={user} forecast={forecast} horizon={model?.horizon_days ?? 7} threshold={model?.optimal_threshold} />
+        <Headline user={user} forecast={forecast} horizon={horizon} threshold={model?.optimal_threshold} />
       </Panel>
+      <Ahead features={user.features} horizon={horizon} />
       <Reasons reasons={user.reasons} />
       <MicroTrends features={user.features} described={described} />
       <Activity features={user.features} described={described} />

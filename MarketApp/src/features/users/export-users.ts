@@ -10,6 +10,8 @@ const PAGE = 1000;
 /** A file stays small enough for a spreadsheet; the button says so when it is reached. */
 export const EXPORT_LIMIT = 10_000;
 
+const AHEAD = ["purchase_proba_1d", "purchase_proba_7d", "purchase_proba_14d", "purchase_proba_30d", "spend_median", "spend_mean"] as const;
+
 const HEADER = [
   "user_id",
   "region",
@@ -19,6 +21,7 @@ const HEADER = [
   "will_purchase_pred",
   "days_to_next_pred",
   "next_purchase_amount_pred",
+  ...AHEAD,
   "snapshot_date",
 ] as const;
 
@@ -50,6 +53,7 @@ function toRow({ user_id, region, segment, percentile, features }: User) {
     forecast?.will_purchase_pred,
     forecast?.days_to_next_pred,
     forecast?.next_purchase_amount_pred,
+    ...AHEAD.map((name) => features[name]),
     features.snapshot_date,
   ];
 }

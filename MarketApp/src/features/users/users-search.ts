@@ -3,6 +3,7 @@ import { isSegment } from "@/lib/segments";
 
 export const SORTS = [
   { value: "purchase_proba", label: "By chance" },
+  { value: "spend_mean", label: "By expected spend" },
   { value: "next_purchase_amount_pred", label: "By next amount" },
   { value: "days_to_next_pred", label: "By days to next" },
   { value: "total_spent", label: "By total spent" },
