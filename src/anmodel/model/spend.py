@@ -9,6 +9,8 @@ _MEAN = {"objective": "tweedie", "tweedie_variance_power": 1.3, "metric": "tweed
 """A sum of many zeros and skewed amounts (Jørgensen & de Souza 1994)."""
 _MEDIAN = {"objective": "l1", "metric": "l1"}
 _FACTOR = 2.0
+_LEARNING_RATE = 0.1
+"""Half the trees of the classifier's rate for the same error: every user is asked about them."""
 
 
 class SpendHeads:
@@ -30,7 +32,10 @@ class SpendHeads:
             self.heads = Constant(float(np.median(known))), Constant(float(known.mean()))
             return self
         held_out = validation if validation is not None and len(validation[1]) else None
-        median, mean = (grow(recipe, objective, matrix, spend, validation=held_out) for objective in (_MEDIAN, _MEAN))
+        median, mean = (
+            grow(recipe, objective, matrix, spend, validation=held_out, learning_rate=_LEARNING_RATE)
+            for objective in (_MEDIAN, _MEAN)
+        )
         self.heads = median, mean
         if held_out is not None and held_out[1].sum() > 0:
             total = float(mean.predict(held_out[0]).sum())

@@ -32,7 +32,10 @@ def forecast_table(
 ) -> pa.Table:
     """One block of the table. `meta` has user_id and region, `run` the values that all rows share."""
     columns: dict[str, Any] = {
-        **{name: [value] * len(meta) for name, value in run.items()},
+        **{
+            name: pa.repeat(pa.scalar(value, FORECASTS_SCHEMA.field(name).type), len(meta))
+            for name, value in run.items()
+        },
         "user_id": meta["user_id"],
         "region": meta["region"].fillna(""),
         **{str(name): forecast[name].to_numpy() for name in forecast.columns},
@@ -55,8 +58,8 @@ _SEGMENT_BY = ("days_since_last", "events_last_7d")
 
 def feature_documents(features: pd.DataFrame, instant: datetime) -> list[str]:
     """Each user's features as a JSON object with the snapshot's date; what is not known is null."""
-    names = (*map(str, features.columns), "snapshot_date")
+    document = msgspec.defstruct("Features", [(str(name), object) for name in (*features.columns, "snapshot_date")])
     day = instant.date().isoformat()
     rows = zip(*(features[name].tolist() for name in features.columns), strict=True)
     encode = msgspec.json.Encoder().encode  # writes NaN as null
-    return [encode(dict(zip(names, (*row, day), strict=True))).decode() for row in rows]
+    return [encode(document(*row, day)).decode() for row in rows]
