@@ -11,12 +11,13 @@ import pyarrow as pa
 import pytest
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
+from anmodel.findings import Finding
 from anmodel.lake import Lake
 from anmodel.model import ContextAwareModel
 from anmodel.monitor.command import table
 from anmodel.monitor.drift import drift
-from anmodel.monitor.levels import Finding, level_of, stability_index
 from anmodel.monitor.monitoring import monitor
+from anmodel.monitor.stability import stability_index
 from anmodel.registry import Registry
 from anmodel.score.scoring import score
 from anmodel.snapshots import contract
@@ -196,18 +197,6 @@ def test_without_anything_to_measure_there_is_no_report(
     registry_of: Callable[[str], Registry], warehouse: Warehouse, tmp_path: Path
 ) -> None:
     assert monitor(Lake(str(tmp_path)), registry_of("test_monitor_empty"), warehouse, runs=5, tell=ignore) == []
-
-
-def test_limits_count_in_the_right_direction() -> None:
-    assert [level_of("psi", value) for value in (0.05, 0.1, 0.3)] == ["ok", "warn", "alarm"]
-    assert [level_of("live_roc_auc", value) for value in (0.7, 0.55, 0.4)] == ["ok", "warn", "alarm"]
-    assert [level_of("live_predicted_to_actual", value) for value in (1.0, 0.75, 2.0, 0.5)] == [
-        "ok",
-        "warn",
-        "alarm",
-        "alarm",
-    ]
-    assert level_of("mean_chance", 0.9) == "ok"
 
 
 def test_the_stability_index_is_the_textbooks() -> None:

@@ -61,6 +61,29 @@ def forecast(user_id: str, proba: float, segment: str = "hot") -> dict[str, Any]
     }
 
 
+def measured(metric: str, value: float, level: str, feature: str = "") -> dict[str, Any]:
+    """A row of the monitor's findings."""
+    at = {"snapshot_date": "2026-11-24", "measured_at": "2026-11-24T01:00:00.000Z"}
+    return {"metric": metric, "feature": feature, "value": value, "level": level, **at}
+
+
+PAST_RUNS: list[dict[str, Any]] = [
+    {
+        "snapshot_date": "2026-11-17",
+        "model_version": "3",
+        "levels": ["ok", "warn"],
+        "measured": [("live_users", 900.0), ("live_buyers", 120.0), ("live_roc_auc", 0.81), ("live_ece", 0.01)],
+    },
+    {
+        "snapshot_date": "2026-11-16",
+        "model_version": "2",
+        "levels": ["ok"],
+        "measured": [("live_users", 9.0), ("live_buyers", 1.0)],
+    },
+]
+"""As the store has them: the newest first."""
+
+
 class FakeForecasts:
     """Forecasts in memory, best first; fails as told. It remembers the last selection."""
 
@@ -69,6 +92,14 @@ class FakeForecasts:
         self.events: list[dict[str, Any]] = [EVENT]
         self.failure: Exception | None = None
         self.asked: Selection | None = None
+        self.measured = [
+            measured("mean_chance", 0.2, "ok"),
+            measured("psi", 0.1, "ok", "total_events"),
+            measured("psi", 0.3, "alarm", "days_since_last"),
+            measured("live_roc_auc", 0.3, "alarm"),
+            measured("null_share_change", 0.2, "warn", "total_spent"),
+            measured("of_a_later_version", 1.0, "alarm"),
+        ]
 
     def newest_run(self) -> Run:
         self.ping()
@@ -97,6 +128,13 @@ class FakeForecasts:
             {"segment": "hot", "users": 1, "expected_revenue": 108.004, "regions": ["UA-40", "", "UA-30"]},
             {"segment": "warm", "users": 2, "expected_revenue": 1, "regions": ["UA-30"]},
         ]
+
+    def findings(self, version: str) -> list[dict[str, Any]]:
+        assert version == RUN.model_version
+        return self.measured
+
+    def past_runs(self, limit: int) -> list[dict[str, Any]]:
+        return PAST_RUNS[:limit]
 
     def ping(self) -> None:
         if self.failure:
@@ -578,6 +616,72 @@ async def test_services_tell_when_the_predictor_is_away(client: httpx.AsyncClien
     assert (detail["status"], detail["error"]) == ("error", "the predictor does not answer; try again in a few seconds")
 
 
+async def test_the_monitors_findings_come_worst_first_in_words_and_past_runs_oldest_first(
+    client: httpx.AsyncClient,
+) -> None:
+    answer = (await client.get("/monitor")).json()
+    assert {key: answer[key] for key in ("service", "model_version", "level", "measured_at", "well", "reason")} == {
+        "service": "context_aware",
+        "model_version": "3",
+        "level": "alarm",
+        "measured_at": "2026-11-24T01:00:00.000Z",
+        "well": 2,
+        "reason": None,
+    }
+    assert [(item["level"], item["metric"], item["feature"]) for item in answer["findings"]] == [
+        ("alarm", "live_roc_auc", None),
+        ("alarm", "psi", "days_since_last"),
+        ("warn", "null_share_change", "total_spent"),
+        ("ok", "mean_chance", None),
+    ]
+    assert answer["findings"][1] | {"advice": ""} == {
+        "metric": "psi",
+        "kind": "drift",
+        "feature": "days_since_last",
+        "level": "alarm",
+        "value": 0.3,
+        "text": "spread otherwise than in training (PSI 0.30)",
+        "limits": "a warning from 0.1, an alarm from 0.25",
+        "advice": "",
+        "snapshot_date": "2026-11-24",
+    }
+    assert "train anew" in answer["findings"][1]["advice"]
+    assert (answer["findings"][3]["advice"], answer["findings"][3]["limits"]) == (None, None)
+    older, newer = answer["past_runs"]
+    assert (older["snapshot_date"], older["roc_auc"], older["level"]) == ("2026-11-16", None, "ok")
+    assert newer == {
+        "snapshot_date": "2026-11-17",
+        "model_version": "3",
+        "level": "warn",
+        "users": 900,
+        "buyers": 120,
+        "roc_auc": 0.81,
+        "lift_10": None,
+        "calibration_error": 0.01,
+        "predicted_to_actual": None,
+    }
+    assert len((await client.get("/monitor?runs=1")).json()["past_runs"]) == 1
+
+
+async def test_what_was_not_measured_yet_is_said_and_what_cannot_be_read_is_a_503(
+    client: httpx.AsyncClient, gateway: Gateway
+) -> None:
+    gateway.forecasts.measured = []
+    answer = (await client.get("/monitor")).json()
+    assert (answer["level"], answer["findings"], answer["measured_at"]) == (None, [], None)
+    assert answer["reason"] == "nothing has been measured of this version yet: run `anmodel monitor`"
+    assert len(answer["past_runs"]) == 2
+
+    gateway.forecasts.failure = NotReadyError(NO_FORECASTS)
+    answer = (await client.get("/monitor")).json()
+    assert (answer["model_version"], answer["past_runs"], answer["reason"]) == (None, [], NO_FORECASTS)
+
+    gateway.forecasts.failure = WarehouseError(SECRET)
+    refused = await client.get("/monitor")
+    assert (refused.status_code, refused.headers["Retry-After"]) == (503, "5")
+    assert refused.json() == {"detail": "a part that is needed does not answer"}
+
+
 async def test_ready_is_200_when_nothing_is_missing(client: httpx.AsyncClient) -> None:
     answer = await client.get("/ready")
     assert (answer.status_code, answer.json()) == (200, {"status": "ready", "missing": [], "mode": "full"})
@@ -645,6 +749,7 @@ def test_the_openapi_document_needs_no_connection_and_holds_every_route() -> Non
     assert sorted(document["paths"]) == [
         "/health",
         "/model-info/{name}",
+        "/monitor",
         "/predict",
         "/predict/{name}",
         "/ready",

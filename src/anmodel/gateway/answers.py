@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, StrictFloat, StrictInt, StrictStr
 
+from anmodel.findings import Kind, Level
 from anmodel.forecasts import Segment
 
 MAX_RECORDS = 1000
@@ -207,3 +208,43 @@ class Segments(BaseModel):
         f" first {MAX_LIMIT} users."
     )
     mode: Mode
+
+
+class MeasuredFinding(BaseModel):
+    metric: str
+    kind: Kind = Field(
+        description="drift: users or chances are not those of training; shift: chances jumped from one day to the next;"
+        " outcome: forecasts whose horizon is over, against what happened."
+    )
+    feature: str | None = Field(description="The feature that it concerns; null: all forecasts.")
+    level: Level
+    value: float
+    text: str = Field(description="What it means, in words.")
+    limits: str | None = Field(description="Where a warning and an alarm begin; null: for reading only.")
+    advice: str | None = Field(description="What to do; null where all is well.")
+    snapshot_date: str = Field(description="Day of the snapshot that was measured.")
+
+
+class PastRun(BaseModel):
+    """Forecasts whose horizon is over, against what happened; null where too few bought, or did not."""
+
+    snapshot_date: str
+    model_version: str
+    level: Level
+    users: int
+    buyers: int
+    roc_auc: float | None
+    lift_10: float | None = Field(description="Share of buyers in the likeliest tenth over that of all users.")
+    calibration_error: float | None = Field(description="Mean distance of chance and share of buyers, in ten groups.")
+    predicted_to_actual: float | None = Field(description="Buyers forecast over buyers that came.")
+
+
+class ModelHealth(BaseModel):
+    service: str
+    model_version: str | None = Field(description="The version whose forecasts are shown; the findings are about it.")
+    level: Level | None = Field(description="Of the worst finding; null when nothing was measured.")
+    measured_at: str | None
+    findings: list[MeasuredFinding] = Field(description="The worst first; of single features those not ok alone.")
+    well: int = Field(description="Findings that are ok, those of single features among them.")
+    past_runs: list[PastRun] = Field(description="By all versions, the oldest first.")
+    reason: str | None = Field(description="Why there are no findings.")

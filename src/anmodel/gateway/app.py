@@ -12,7 +12,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, ProcessCol
 from starlette.types import Scope
 
 from anmodel import __version__
-from anmodel.gateway import predict_routes, problems, status_routes, users_routes
+from anmodel.gateway import monitor_routes, predict_routes, problems, status_routes, users_routes
 from anmodel.gateway.edge import BodyLimit, Observed
 from anmodel.gateway.parts import Parts
 from anmodel.rate import Limiter, RateLimited
@@ -57,7 +57,7 @@ def create_app(
     )
     app.state.metrics = metrics or CollectorRegistry()
     ProcessCollector(registry=app.state.metrics)
-    for module in (status_routes, predict_routes, users_routes):
+    for module in (status_routes, monitor_routes, predict_routes, users_routes):
         app.include_router(module.router)
     app.add_api_route("/metrics", _metrics, include_in_schema=False)
     problems.install(app)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, BinaryIO, TypeVar
 
 from anmodel.errors import NotReadyError, WarehouseError
+from anmodel.gateway.model_health import findings_sql, past_runs_sql
 from anmodel.gateway.selection import DETAIL_COLUMNS, RUN_SCOPE, Run, Selection, count_sql, newest_run_sql, page_sql
 from anmodel.settings import ClickHouseSettings
 from anmodel.warehouse import Warehouse
@@ -113,6 +114,16 @@ class ForecastStore:
                 run.parameters(),
             )
         )
+
+    def findings(self, version: str) -> list[dict[str, Any]]:
+        """The monitor's newest findings about a version, unsorted; see `findings_sql`."""
+        values = {"model_name": self._model_name, "model_version": version}
+        return self._ask(lambda warehouse: warehouse.query(findings_sql(warehouse.db), values))
+
+    def past_runs(self, limit: int) -> list[dict[str, Any]]:
+        """The newest runs whose horizon is over, the newest first; see `past_runs_sql`."""
+        values = {"model_name": self._model_name, "runs": limit}
+        return self._ask(lambda warehouse: warehouse.query(past_runs_sql(warehouse.db), values))
 
     def forget(self) -> None:
         """Something has changed: look for the newest run anew at the next question."""

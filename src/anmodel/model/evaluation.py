@@ -102,6 +102,23 @@ def calibration_error(bought: Array, proba: Array) -> float:
     return WeightedCalibrationError(bought, proba)(np.ones(len(proba)))
 
 
+def calibration_noise(proba: Array) -> float:
+    """The calibration error to expect by luck, were every chance exactly right: in each of the same ten bins the mean
+    distance of a normal sum, sqrt(2 / pi) times its standard deviation. Rows count as independent."""
+    bins = np.array_split(np.sort(proba), 10)
+    return float(sum(np.sqrt(2 / np.pi * (rows * (1 - rows)).sum()) for rows in bins) / len(proba))
+
+
+def lift(bought: Array, proba: Array, share: float = 0.1) -> float:
+    """Share of buyers among the likeliest `share` of the rows over that of all; equal chances at its border count in
+    part. At least one row must have bought."""
+    size = share * len(proba)
+    border = np.sort(proba)[::-1][int(np.ceil(size)) - 1]
+    above, tied = proba > border, proba == border
+    buyers = bought[above].sum() + (size - above.sum()) * bought[tied].mean()
+    return float(buyers / size / bought.mean())
+
+
 def _f1(bought: Array, said: Array) -> float:
     hits = float((bought * said).sum())
     total = float(bought.sum() + said.sum())

@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from anmodel.findings import Finding, finding
 from anmodel.model import ContextAwareModel
 from anmodel.model.distribution import FeatureDistribution
-from anmodel.monitor.levels import Finding, finding, stability_index
+from anmodel.monitor.stability import stability_index
 from anmodel.snapshots import ACTIVE_DAYS
 from anmodel.snapshots.daily import DailySnapshot
 

@@ -9,11 +9,12 @@ import pyarrow as pa
 import structlog
 
 from anmodel.errors import ContractError, NotReadyError
+from anmodel.findings import Finding, Kind
 from anmodel.lake import Lake
 from anmodel.monitor.drift import drift
-from anmodel.monitor.levels import Finding
-from anmodel.monitor.news import OF_DRIFT, drift_alarms, drift_message
+from anmodel.monitor.news import TYPES, alarms_of, message, metrics_of
 from anmodel.monitor.outcomes import finished_runs, outcomes
+from anmodel.monitor.shifts import Shifts
 from anmodel.registry import Registry
 from anmodel.snapshots.daily import DailySnapshot
 from anmodel.warehouse import Warehouse
@@ -34,17 +35,19 @@ class Report:
 def monitor(
     lake: Lake, registry: Registry, warehouse: Warehouse, *, runs: int, tell: Callable[[dict[str, Any]], None]
 ) -> list[Report]:
-    """Drift of the newest daily snapshot under the champion, and outcomes of the newest `runs` whose horizon is over.
+    """Drift of the newest daily snapshot under the champion, how its chances shifted since the run before, and outcomes
+    of the newest `runs` whose horizon is over.
 
-    An alarm of drift goes to `tell`, once a version and day. What cannot be measured yet (no champion, no snapshot, no
-    run old enough) is logged and left out.
+    Alarms of a kind go to `tell`, once a version and day. What cannot be measured yet (no champion, no snapshot, no run
+    old enough) is logged and left out.
     """
-    drifted = _drift(lake, registry)
-    reports = [*drifted, *_outcomes(registry, warehouse, runs)]
-    for report in drifted:
-        alarms = drift_alarms(report.findings)
-        if alarms and not _told(warehouse, report):  # before it is kept: cut short, it is told again rather than never
-            tell(drift_message(report.model_name, report.model_version, report.snapshot_time, alarms))
+    reports = [*_today(lake, registry, warehouse), *_outcomes(registry, warehouse, runs)]
+    for report in reports:
+        for kind in TYPES:
+            alarms = alarms_of(kind, report.findings)
+            # before it is kept: cut short, it is told again rather than never
+            if alarms and not _told(warehouse, report, kind):
+                tell(message(kind, report.model_name, report.model_version, report.snapshot_time, alarms))
     made_at = datetime.now(UTC)
     rows = [
         {
@@ -65,8 +68,8 @@ def monitor(
     return reports
 
 
-def _told(warehouse: Warehouse, report: Report) -> bool:
-    """Whether an alarm of drift is kept already, of this version and the snapshot's day."""
+def _told(warehouse: Warehouse, report: Report, kind: Kind) -> bool:
+    """Whether an alarm of the kind is kept already, of this version and the snapshot's day."""
     rows = warehouse.query(
         f"""
         SELECT count() AS alarms FROM {warehouse.db}.monitor_reports FINAL
@@ -76,7 +79,7 @@ def _told(warehouse: Warehouse, report: Report) -> bool:
         {
             "model": report.model_name,
             "version": report.model_version,
-            "metrics": sorted(OF_DRIFT),
+            "metrics": metrics_of(kind),
             "time": report.snapshot_time,
         },
     )
@@ -98,7 +101,8 @@ _SCHEMA = pa.schema(
 )
 
 
-def _drift(lake: Lake, registry: Registry) -> list[Report]:
+def _today(lake: Lake, registry: Registry, warehouse: Warehouse) -> list[Report]:
+    """Drift of the newest snapshot, and shifts of the chances made of it and answered since."""
     try:
         snapshot, champion = DailySnapshot.newest(lake), registry.champion()
         if champion is None:
@@ -108,7 +112,13 @@ def _drift(lake: Lake, registry: Registry) -> list[Report]:
     except (NotReadyError, ContractError) as error:
         log.warning("drift not measured", reason=str(error))
         return []
-    return [Report(snapshot.instant, registry.name, champion.version, drift(loaded.model, snapshot))]
+    shifts = Shifts(warehouse, registry.name, champion.version, loaded.model.proba_distribution_)
+    found = [
+        *drift(loaded.model, snapshot),
+        *shifts.of_run(snapshot.instant, snapshot.horizon_days),
+        *shifts.online(),
+    ]
+    return [Report(snapshot.instant, registry.name, champion.version, found)]
 
 
 def _outcomes(registry: Registry, warehouse: Warehouse, runs: int) -> list[Report]:

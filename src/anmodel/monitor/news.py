@@ -1,24 +1,29 @@
-"""What the topic of model events is told of drift."""
+"""What the topic of model events is told of alarms: a message a kind, once a version and day of the snapshot."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
-from anmodel.monitor.levels import Finding
+from anmodel.findings import METRICS, Finding, Kind, severity
 
-OF_DRIFT = frozenset({"psi", "null_share_change", "new_category_share", "chance_psi"})
-"""Metrics that speak of the users of today, and not of forecasts that have come true or not."""
-
-
-def drift_alarms(findings: list[Finding]) -> list[Finding]:
-    """The findings for which the model should learn anew, the worst first."""
-    found = [item for item in findings if item.level == "alarm" and item.metric in OF_DRIFT]
-    return sorted(found, key=lambda item: -item.value)
+TYPES: Final[dict[Kind, str]] = {"drift": "drift", "shift": "forecasts_shifted", "outcome": "forecasts_worse"}
+"""Type of the message of each kind. That of drift alone starts a training, where Airflow listens."""
 
 
-def drift_message(model: str, version: str, instant: datetime, alarms: list[Finding]) -> dict[str, Any]:
-    """The message, of type `drift`; it starts a training where Airflow listens."""
+def metrics_of(kind: Kind) -> list[str]:
+    """Names of a kind's metrics, sorted."""
+    return sorted(name for name, metric in METRICS.items() if metric.kind == kind)
+
+
+def alarms_of(kind: Kind, findings: list[Finding]) -> list[Finding]:
+    """The alarms of a kind, the worst first."""
+    found = [item for item in findings if item.level == "alarm" and METRICS[item.metric].kind == kind]
+    return sorted(found, key=lambda item: -severity(item.metric, item.value))
+
+
+def message(kind: Kind, model: str, version: str, instant: datetime, alarms: list[Finding]) -> dict[str, Any]:
+    """What is told of them."""
     return {
-        "type": "drift",
+        "type": TYPES[kind],
         "model": model,
         "version": version,
         "snapshot_time": instant.isoformat(timespec="milliseconds"),
