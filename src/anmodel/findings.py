@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Final, Literal
 
+import pyarrow as pa
+
 Level = Literal["ok", "warn", "alarm"]
 Kind = Literal["drift", "shift", "outcome"]
 """drift: users or chances are not those of training. shift: chances jumped from one day to the next.
@@ -38,6 +40,22 @@ class Finding:
     value: float
     level: Level
 
+
+_INSTANT = pa.timestamp("ms", tz="UTC")
+
+REPORTS_SCHEMA: Final = pa.schema(
+    [
+        pa.field("snapshot_time", _INSTANT, nullable=False),
+        pa.field("model_name", pa.string(), nullable=False),
+        pa.field("model_version", pa.string(), nullable=False),
+        pa.field("metric", pa.string(), nullable=False),
+        pa.field("feature", pa.string(), nullable=False),
+        pa.field("value", pa.float64(), nullable=False),
+        pa.field("level", pa.string(), nullable=False),
+        pa.field("made_at", _INSTANT, nullable=False),
+    ]
+)
+"""Columns of the `monitor_reports` table: a finding, whose it is, as of which snapshot, and when it was made."""
 
 _SOURCE = "Look whether its source has changed (the tracker, prices, a campaign) and mend that first: "
 _TRAIN = (

@@ -17,8 +17,9 @@ import schemathesis
 from hypothesis import settings
 from schemathesis import checks
 
+from anmodel.findings import REPORTS_SCHEMA, Finding, finding
 from anmodel.forecasts import CHANCES, FORECASTS_SCHEMA, segment
-from anmodel.gateway.answers import ModelInfo, UserDetail, UserPage
+from anmodel.gateway.answers import ModelHealth, ModelInfo, UserDetail, UserPage
 from anmodel.gateway.app import openapi_document
 from anmodel.gateway.forecast_age import METRIC
 from anmodel.gateway.selection import SHOWN
@@ -300,6 +301,46 @@ def test_everything_there_is_ready(shop: Shop) -> None:
     assert (answer.status_code, answer.json()) == (200, {"status": "ready", "missing": [], "mode": "full"})
 
 
+def keep_findings(shop: Shop, snapshot: datetime, version: str, findings: list[Finding]) -> None:
+    """Write findings as monitor does."""
+    rows = [
+        {"snapshot_time": snapshot, "model_name": NAME, "model_version": version, "made_at": SCORED} | vars(item)
+        for item in findings
+    ]
+    shop.warehouse.insert_arrow("monitor_reports", pa.Table.from_pylist(rows, schema=REPORTS_SCHEMA))
+
+
+def test_findings_are_the_newest_of_the_version_that_is_shown(shop: Shop) -> None:
+    empty = shop.get("/monitor").json()
+    assert (empty["level"], empty["past_runs"]) == (None, [])
+    assert "run `anmodel monitor`" in empty["reason"]
+
+    psi, auc, users = "psi", "live_roc_auc", [finding("live_users", 300), finding("live_buyers", 60)]
+    keep_findings(shop, SNAPSHOT, "1", [finding(psi, 0.3, "total_events"), finding(psi, 0.0, "total_spent")])
+    keep_findings(shop, SNAPSHOT - timedelta(days=1), "1", [finding(psi, 0.9, "total_clicks")])
+    keep_findings(shop, SNAPSHOT, "2", [finding(psi, 0.8, "total_clicks")])
+    keep_findings(shop, SNAPSHOT - timedelta(days=7), "1", [finding(auc, 0.55), *users])
+    keep_findings(shop, SNAPSHOT - timedelta(days=8), "1", [finding(auc, 0.4), *users])
+    keep_findings(shop, SNAPSHOT - timedelta(days=6), "2", [finding(auc, 0.3), *users])
+    keep_findings(shop, SNAPSHOT - timedelta(days=7), "1", [finding("live_online_roc_auc", 0.2)])
+
+    health = ModelHealth.model_validate(shop.get("/monitor").json())
+    assert [(item.metric, item.feature, item.level, item.snapshot_date) for item in health.findings] == [
+        ("live_online_roc_auc", None, "alarm", "2026-11-16"),
+        ("psi", "total_events", "alarm", "2026-11-23"),
+        ("live_roc_auc", None, "warn", "2026-11-16"),
+        ("live_buyers", None, "ok", "2026-11-16"),
+        ("live_users", None, "ok", "2026-11-16"),
+    ]
+    assert (health.well, health.model_version, health.measured_at) == (3, "1", "2026-11-24T01:59:59.999Z")
+    assert [(run.snapshot_date, run.model_version, run.roc_auc, run.level) for run in health.past_runs] == [
+        ("2026-11-15", "1", 0.4, "alarm"),
+        ("2026-11-16", "1", 0.55, "warn"),
+        ("2026-11-17", "2", 0.3, "alarm"),
+    ]
+    assert [run["snapshot_date"] for run in shop.get("/monitor", runs=1).json()["past_runs"]] == ["2026-11-17"]
+
+
 @pytest.fixture
 def empty_shop(clickhouse: ClickHouseProcess, guardian: Guardian, tmp_path: Path) -> Iterator[Shop]:
     """A shop before its first forecast: a database without tables, no predictor, three users."""
@@ -318,6 +359,7 @@ def test_a_shop_before_its_first_forecast_lists_its_users_and_says_what_is_missi
     assert page["reason"] == "ClickHouse has no tables yet: run `anmodel migrate`"
     shop.warehouse.migrate()
     assert shop.page()["reason"] == "there are no forecasts yet: run `anmodel forecast`"
+    assert shop.get("/monitor").json()["reason"] == "there are no forecasts yet: run `anmodel forecast`"
     assert (ids(shop.page(search="ANNA", limit=1, offset=1)), shop.page(search="ANNA")["total"]) == (["hanna"], 2)
     assert ids(shop.page(region="UA-40")) == ["boris"]
     assert ids(shop.page(limit=2)) == ["anna", "boris"]
@@ -380,6 +422,7 @@ def test_clickhouse_may_die_and_come_back_while_the_gateway_runs(shop: Shop, cli
         assert (ids(page), page["mode"]) == (["User-001"], "fallback")
         assert page["reason"] == "forecasts cannot be read from ClickHouse now"
         assert shop.get("/users/User-001").json()["mode"] == "fallback"
+        assert shop.get("/monitor").status_code == 503
         assert [part["part"] for part in shop.get("/ready").json()["missing"]] == ["clickhouse"]
         assert shop.get("/health").status_code == 200
     finally:

@@ -1,6 +1,6 @@
 """monitor: drift of the daily snapshot, and forecasts against what happened, in a real ClickHouse."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from anmodel.monitor.command import table
 from anmodel.monitor.drift import drift
 from anmodel.monitor.monitoring import monitor
 from anmodel.monitor.stability import stability_index
+from anmodel.predictions import PREDICTIONS_SCHEMA
 from anmodel.registry import Registry
 from anmodel.score.scoring import score
 from anmodel.snapshots import contract
@@ -162,12 +163,187 @@ def test_past_forecasts_are_compared_with_purchases_within_their_horizon(
     assert found["live_roc_auc", ""].value == pytest.approx(roc_auc_score(bought, proba))
     assert found["live_brier", ""].value == pytest.approx(brier_score_loss(bought, proba))
     assert found["live_predicted_to_actual", ""].value == pytest.approx(proba.sum() / bought.sum())
-    assert found["live_roc_auc", ""].level == "ok"
+    likeliest = np.argsort(-proba.to_numpy())[:100]
+    assert found["live_lift_10", ""].value == pytest.approx(bought[likeliest].mean() / bought.mean())
+    judged = ("live_roc_auc", "live_lift_10", "live_ece_excess", "live_brier_skill", "live_predicted_to_actual")
+    assert {found[name, ""].level for name in judged} == {"ok"}
     kept = warehouse.query(
         f"SELECT value, level FROM {warehouse.db}.monitor_reports FINAL WHERE metric = 'live_roc_auc' AND feature = ''"
     )
     assert [row["value"] for row in kept] == [found["live_roc_auc", ""].value]
     assert "live_roc_auc" in table(reports[1], every=False)
+
+
+def chances(warehouse: Warehouse) -> "pd.Series[float]":
+    """By user, the likeliest first."""
+    rows = warehouse.query(f"SELECT user_id, purchase_proba FROM {warehouse.db}.forecasts FINAL")
+    return pd.Series({row["user_id"]: row["purchase_proba"] for row in rows}).sort_values(ascending=False)
+
+
+def test_a_list_turned_upside_down_is_an_alarm_and_told_once(
+    registry: Registry, warehouse: Warehouse, tmp_path: Path
+) -> None:
+    score(daily(tmp_path, feature_rows(1000, seed=9)[0]), registry, warehouse, reasons_users=0)
+    store_purchases(warehouse, list(chances(warehouse).index[-250:]), INSTANT + timedelta(days=1))
+    store_purchases(warehouse, ["a stranger"], INSTANT + timedelta(days=8))
+    told: list[dict[str, Any]] = []
+    for _ in range(2):
+        report = monitor(Lake(str(tmp_path)), registry, warehouse, runs=5, tell=told.append)[1]
+
+    found = by_name(report.findings)
+    assert found["live_lift_10", ""] == Finding("live_lift_10", "", 0.0, "alarm")
+    assert found["live_roc_auc", ""].level == "alarm"
+    (message,) = told
+    assert (message["type"], message["version"]) == ("forecasts_worse", "1")
+    assert datetime.fromisoformat(message["snapshot_time"]) == INSTANT
+    assert {"live_lift_10", "live_roc_auc"} <= {item["metric"] for item in message["findings"]}
+
+
+def test_lift_of_few_buyers_is_no_alarm(registry: Registry, warehouse: Warehouse, tmp_path: Path) -> None:
+    score(daily(tmp_path, feature_rows(1000, seed=9)[0]), registry, warehouse, reasons_users=0)
+    store_purchases(warehouse, list(chances(warehouse).index[-50:]), INSTANT + timedelta(days=1))
+    store_purchases(warehouse, ["a stranger"], INSTANT + timedelta(days=8))
+
+    found = by_name(monitor(Lake(str(tmp_path)), registry, warehouse, runs=5, tell=ignore)[1].findings)
+    assert found["live_lift_10", ""] == Finding("live_lift_10", "", 0.0, "ok")
+
+
+@pytest.mark.parametrize(("meant", "level"), [(True, "ok"), (False, "alarm")])
+def test_chances_that_sum_up_but_mean_nothing_are_found_by_their_calibration(
+    registry: Registry, warehouse: Warehouse, tmp_path: Path, meant: bool, level: str
+) -> None:
+    score(daily(tmp_path, feature_rows(1000, seed=9)[0]), registry, warehouse, reasons_users=0)
+    proba = chances(warehouse)
+    bought = np.random.default_rng(3).random(len(proba)) < (proba if meant else proba.mean())
+    store_purchases(warehouse, list(proba.index[bought]), INSTANT + timedelta(days=1))
+    store_purchases(warehouse, ["a stranger"], INSTANT + timedelta(days=8))
+
+    found = by_name(monitor(Lake(str(tmp_path)), registry, warehouse, runs=5, tell=ignore)[1].findings)
+    assert found["live_predicted_to_actual", ""].level == "ok"
+    assert found["live_ece_excess", ""].level == level
+
+
+@pytest.mark.parametrize(("longer_silent", "level"), [(0, "ok"), (6, "alarm")])
+def test_chances_that_jump_from_one_run_to_the_next_are_told_as_a_shift(
+    registry: Registry, warehouse: Warehouse, tmp_path: Path, longer_silent: float, level: str
+) -> None:
+    features = feature_rows(1000, seed=9)[0]
+    score(daily(tmp_path, features), registry, warehouse, reasons_users=0)
+    assert ("previous_chance_psi", "") not in by_name(
+        monitor(Lake(str(tmp_path)), registry, warehouse, runs=5, tell=ignore)[0].findings
+    )
+
+    features["days_since_last"] += longer_silent
+    write_daily(Lake(str(tmp_path)), features, INSTANT + timedelta(days=1))
+    score(DailySnapshot.newest(Lake(str(tmp_path))), registry, warehouse, reasons_users=0)
+    told: list[dict[str, Any]] = []
+    for _ in range(2):
+        report = monitor(Lake(str(tmp_path)), registry, warehouse, runs=5, tell=told.append)[0]
+
+    found = by_name(report.findings)
+    assert (found["previous_chance_psi", ""].level, found["previous_chance_ratio", ""].level) == (level, level)
+    by_day = warehouse.query(
+        f"SELECT avg(purchase_proba) AS mean FROM {warehouse.db}.forecasts FINAL GROUP BY snapshot_time ORDER BY"
+        " snapshot_time"
+    )
+    assert found["previous_chance_ratio", ""].value == pytest.approx(by_day[1]["mean"] / by_day[0]["mean"])
+    assert [message["type"] for message in told if message["type"] != "drift"] == (
+        ["forecasts_shifted"] if level == "alarm" else []
+    )
+
+
+def test_the_run_of_another_version_says_nothing_of_a_jump(
+    registry: Registry, warehouse: Warehouse, tmp_path: Path
+) -> None:
+    snapshot = daily(tmp_path, feature_rows(1000, seed=9)[0])
+    score(snapshot, registry, warehouse, reasons_users=0)
+    for name in ("forecasts", "forecast_runs"):
+        warehouse.command(
+            f"INSERT INTO {warehouse.db}.{name} SELECT * REPLACE(snapshot_time - toIntervalDay(1) AS snapshot_time,"
+            f" '0' AS model_version) FROM {warehouse.db}.{name}"
+        )
+
+    found = by_name(monitor(Lake(str(tmp_path)), registry, warehouse, runs=5, tell=ignore)[0].findings)
+    assert ("previous_chance_psi", "") not in found
+
+
+def store_predictions(
+    warehouse: Warehouse, registry: Registry, chances: Sequence[float], at: datetime, users: Sequence[str] = ()
+) -> None:
+    rows = [
+        {
+            "prediction_id": f"{at.isoformat()}-{number}",
+            "service": registry.name,
+            "model_version": "1",
+            "user_id": users[number] if users else "",
+            "predicted_at": at,
+            "purchase_proba": float(proba),
+            "will_purchase_pred": int(proba > 0.5),
+            "days_to_next_pred": 1.0,
+            "next_purchase_amount_pred": 1.0,
+            "features": "{}",
+            "partition": 0,
+            "offset": number,
+        }
+        for number, proba in enumerate(chances)
+    ]
+    warehouse.insert_arrow("predictions", pa.Table.from_pylist(rows, schema=PREDICTIONS_SCHEMA))
+
+
+@pytest.mark.parametrize(("share", "level"), [(1.0, "ok"), (0.3, "alarm")])
+def test_what_was_asked_online_is_compared_with_the_week_before(
+    model: ContextAwareModel, registry: Registry, warehouse: Warehouse, tmp_path: Path, share: float, level: str
+) -> None:
+    now = datetime.now(UTC).replace(microsecond=0)
+    features = feature_rows(1500, seed=9)[0]
+    proba = model.predict(features)["purchase_proba"].to_numpy()
+    lake = Lake(str(tmp_path))
+    daily(tmp_path, features)
+    store_predictions(warehouse, registry, share * proba[:999], now - timedelta(hours=2))
+    few = by_name(monitor(lake, registry, warehouse, runs=5, tell=ignore)[0].findings)
+    assert ("online_records", "") not in few
+
+    store_predictions(warehouse, registry, share * proba[999:], now - timedelta(hours=3))
+    alone = by_name(monitor(lake, registry, warehouse, runs=5, tell=ignore)[0].findings)
+    assert alone["online_records", ""].value == 1500
+    assert alone["online_mean_chance", ""].value == pytest.approx(share * proba.mean())
+    assert ("online_chance_psi", "") not in alone
+
+    store_predictions(warehouse, registry, proba, now - timedelta(days=3))
+    told: list[dict[str, Any]] = []
+    found = by_name(monitor(lake, registry, warehouse, runs=5, tell=told.append)[0].findings)
+    assert found["online_chance_psi", ""].level == level
+    assert [message["type"] for message in told] == (["forecasts_shifted"] if level == "alarm" else [])
+
+
+def test_answers_about_named_users_are_compared_with_their_purchases_from_the_answer_on(
+    registry: Registry, warehouse: Warehouse, tmp_path: Path
+) -> None:
+    score(daily(tmp_path, feature_rows(300, seed=9)[0]), registry, warehouse, reasons_users=0)
+    random = np.random.default_rng(5)
+    users, proba = [f"asked-{number:03}" for number in range(400)], random.uniform(0.05, 0.6, 400)
+    bought = random.random(400) < proba
+    asked = INSTANT + timedelta(hours=5)
+    store_predictions(warehouse, registry, proba, asked, users)
+    store_predictions(warehouse, registry, 1 - proba, asked + timedelta(minutes=1), users)
+    store_predictions(warehouse, registry, [0.5] * 400, asked + timedelta(minutes=2))
+    buyers = [user for user, did in zip(users, bought, strict=True) if did]
+    others = [user for user, did in zip(users, bought, strict=True) if not did]
+    store_purchases(warehouse, users, asked - timedelta(milliseconds=1))
+    store_purchases(warehouse, buyers[::2], asked)
+    store_purchases(warehouse, buyers[1::2], asked + timedelta(days=7, milliseconds=-1))
+    lake = Lake(str(tmp_path))
+    store_purchases(warehouse, ["a stranger"], INSTANT + timedelta(days=7, hours=4))
+    early = by_name(monitor(lake, registry, warehouse, runs=5, tell=ignore)[1].findings)
+    assert "live_users" in {metric for metric, _ in early}
+    assert not any(metric.startswith("live_online") for metric, _ in early)
+
+    store_purchases(warehouse, others, asked + timedelta(days=7))
+    found = by_name(monitor(lake, registry, warehouse, runs=5, tell=ignore)[1].findings)
+    assert found["live_online_users", ""].value == 400
+    assert found["live_online_roc_auc", ""].value == pytest.approx(roc_auc_score(bought, proba))
+    assert found["live_online_brier", ""].value == pytest.approx(brier_score_loss(bought, proba))
+    assert found["live_online_roc_auc", ""].level == "ok"
 
 
 def test_many_buyers_forecast_and_none_seen_is_an_alarm(

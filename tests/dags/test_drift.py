@@ -56,6 +56,8 @@ def test_nothing_goes_on_that_airflow_could_not_pack_and_keep(more: bytes, model
     [
         {"type": "champion_changed", "model": "context_aware", "version": "4", "reason": "drift"},
         {"type": "version_rejected", "model": "context_aware", "version": "4"},
+        DRIFT | {"type": "forecasts_shifted"},
+        DRIFT | {"type": "forecasts_worse"},
         {"type": "training_finished", "dag_id": "train_model", "run_id": "drift"},
         {"type": "Drift"},
         {"type": ["drift"]},

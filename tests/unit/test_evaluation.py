@@ -9,7 +9,9 @@ from anmodel.model.evaluation import (
     UserBootstrap,
     WeightedAuc,
     calibration_error,
+    calibration_noise,
     chance_metrics,
+    lift,
     log_losses,
     weighted_mean,
 )
@@ -43,6 +45,24 @@ def test_calibration_error_is_the_distance_of_said_and_happened() -> None:
     assert calibration_error(bought, bought) == 0
     assert calibration_error(bought, 1 - bought) == 1
     assert calibration_error(BOUGHT, PROBA) < 0.1
+
+
+def test_calibration_noise_is_the_error_of_chances_that_are_right() -> None:
+    random = np.random.default_rng(1)
+    for proba in (random.beta(1, 20, 2000), random.random(500), np.full(1000, 0.3)):
+        drawn = [calibration_error((random.random(len(proba)) < proba).astype(np.float64), proba) for _ in range(400)]
+        assert calibration_noise(proba) == pytest.approx(np.mean(drawn), rel=0.05)
+
+
+def test_lift_is_the_share_of_buyers_in_the_likeliest_tenth_over_that_of_all() -> None:
+    bought = np.array([1.0] * 8 + [0.0] * 12)
+    proba = np.linspace(1, 0, 20)
+
+    assert lift(bought, proba) == 2.5
+    assert lift(bought, -proba) == 0
+    assert lift(bought, np.full(20, 0.4)) == pytest.approx(1)
+    assert lift(bought, np.where(np.arange(20) % 2, 0.9, 0.1)) == pytest.approx(4 / 10 / 0.4)
+    assert lift(bought[:7], proba[:7]) == 1
 
 
 def test_an_interval_by_users_is_wider_than_by_rows_when_a_user_has_many() -> None:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import structlog
 
 from anmodel.errors import ContractError, NotReadyError
-from anmodel.findings import Finding, Kind
+from anmodel.findings import REPORTS_SCHEMA, Finding, Kind
 from anmodel.lake import Lake
 from anmodel.monitor.drift import drift
 from anmodel.monitor.news import TYPES, alarms_of, message, metrics_of
@@ -64,7 +64,7 @@ def monitor(
         for item in report.findings
     ]
     if rows:
-        warehouse.insert_arrow("monitor_reports", pa.Table.from_pylist(rows, schema=_SCHEMA))
+        warehouse.insert_arrow("monitor_reports", pa.Table.from_pylist(rows, schema=REPORTS_SCHEMA))
     return reports
 
 
@@ -84,21 +84,6 @@ def _told(warehouse: Warehouse, report: Report, kind: Kind) -> bool:
         },
     )
     return bool(rows[0]["alarms"])
-
-
-_INSTANT = pa.timestamp("ms", tz="UTC")
-_SCHEMA = pa.schema(
-    [
-        ("snapshot_time", _INSTANT),
-        ("model_name", pa.string()),
-        ("model_version", pa.string()),
-        ("metric", pa.string()),
-        ("feature", pa.string()),
-        ("value", pa.float64()),
-        ("level", pa.string()),
-        ("made_at", _INSTANT),
-    ]
-)
 
 
 def _today(lake: Lake, registry: Registry, warehouse: Warehouse) -> list[Report]:

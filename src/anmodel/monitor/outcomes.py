@@ -1,7 +1,7 @@
 """Forecasts whose horizon has passed, against what happened: read from ClickHouse."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -47,7 +47,7 @@ def finished_runs(warehouse: Warehouse, model_name: str, newest: int) -> list[Fi
         """,
         {"model": model_name, "newest": newest},
     )
-    return [FinishedRun(**row) for row in rows]
+    return [FinishedRun(**row | {"snapshot_time": row["snapshot_time"].replace(tzinfo=UTC)}) for row in rows]
 
 
 def outcomes(warehouse: Warehouse, run: FinishedRun) -> list[Finding]:

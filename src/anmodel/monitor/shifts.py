@@ -1,7 +1,7 @@
 """How chances jump: today's run against the one before, and what `/predict` answered against the week before."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -60,7 +60,7 @@ class Shifts:
             """,
             values,
         )
-        times = [row["snapshot_time"] for row in rows]
+        times = [row["snapshot_time"].replace(tzinfo=UTC) for row in rows]
         if len(times) < 2 or times[0] != instant:
             return []
         where = (
