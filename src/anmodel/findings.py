@@ -1,6 +1,6 @@
 """The findings contract: what `monitor` measures, from where on a value worries, and what that means in words."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import pyarrow as pa
@@ -112,6 +112,12 @@ _OUTCOMES = {
     ),
 }
 
+
+def _by_predict(metric: Metric) -> Metric:
+    told = {name: f"by `/predict`: {text}" for name in ("fine", "wrong") if (text := getattr(metric, name))}
+    return replace(metric, **told)
+
+
 METRICS: Final[dict[str, Metric]] = {
     "psi": Metric(
         "drift",
@@ -138,7 +144,7 @@ METRICS: Final[dict[str, Metric]] = {
         "drift",
         "chances are spread as in training (PSI {value:.2f})",
         "chances are spread otherwise than in training (PSI {value:.2f})",
-        "The features that moved say why. " + _TRAIN,
+        "The features that moved say why, and what to do.",
         (0.1, 0.25),
     ),
     "mean_chance": Metric("drift", "the mean chance is {value:.1%}"),
@@ -168,7 +174,7 @@ METRICS: Final[dict[str, Metric]] = {
         (0.1, 0.25),
     ),
     **{f"live_{name}": metric for name, metric in _OUTCOMES.items()},
-    **{f"live_online_{name}": metric for name, metric in _OUTCOMES.items()},
+    **{f"live_online_{name}": _by_predict(metric) for name, metric in _OUTCOMES.items()},
 }
 """What is measured, by the name it is kept under in `monitor_reports`. `live_…` is of the day's forecasts of all users,
 `live_online_…` of the chances that `/predict` gave to users named by the request."""

@@ -16,11 +16,13 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse
 
 from anmodel.forecasts import Segment
+from anmodel.gateway import model_health
 from anmodel.gateway.answers import (
     Health,
     Intervals,
     MissingPart,
     Mode,
+    ModelHealth,
     ModelInfo,
     Predictions,
     PredictRequest,
@@ -46,6 +48,8 @@ class FakeState:
 
     users: list[shoppers.Shopper]
     mode: Mode = "full"
+    health: Literal["ok", "alarm", "unmeasured"] = "alarm"
+    """What the monitor has found of the model."""
     failing: set[str] = field(default_factory=set)
     """First path segments that answer 503 (`users`, `predict`, …)."""
     delay: float = 0.0
@@ -139,6 +143,16 @@ def create_app(state: FakeState) -> FastAPI:
         if state.mode == "fallback":
             raise HTTPException(503, NO_MODEL)
         return shoppers.model_info(name, state.users)
+
+    @app.get("/monitor")
+    async def monitor() -> ModelHealth:
+        if state.mode == "fallback":
+            return model_health.no_health(SERVICE, NO_FORECASTS)
+        if state.health == "unmeasured":
+            return model_health.health(SERVICE, shoppers.MODEL_VERSION, [], [])
+        return model_health.health(
+            SERVICE, shoppers.MODEL_VERSION, shoppers.findings(state.health), shoppers.past_runs()
+        )
 
     @app.post("/predict/{name}")
     async def predict_named(name: str, request: PredictRequest) -> Predictions:

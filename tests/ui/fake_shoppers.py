@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from anmodel.findings import finding
 from anmodel.forecasts import HORIZONS, Segment, segment
 from anmodel.gateway.answers import DescribedFeature, Importance, ModelInfo, Prediction, Reason, RecentEvent
 
@@ -209,6 +210,38 @@ def recent_events(shopper: Shopper, count: int = 20) -> list[RecentEvent]:
         events.append(RecentEvent(ts=moment.isoformat(), event_type=kind, item_id=item, price=price))
         moment -= timedelta(minutes=rng.randint(1, 600))
     return events
+
+
+def findings(level: str) -> list[dict[str, Any]]:
+    """What the monitor has found, as the gateway reads it: all well, or what goes wrong when a tracker breaks."""
+    moved = {name: 0.31 + 0.01 * place for place, name in enumerate(FEATURES[:6]) if level == "alarm"}
+    measured = [finding("psi", moved.get(name, 0.02), name) for name, *_ in NUMBERS]
+    measured += [finding("mean_chance", 0.217), finding("live_lift_10", 3.4), finding("live_roc_auc", 0.81)]
+    if level == "alarm":
+        measured += [finding("null_share_change", 0.18, "last_region"), finding("chance_psi", 0.12)]
+        measured += [finding("live_predicted_to_actual", 1.62), finding("previous_chance_ratio", 1.3)]
+    at = {"snapshot_date": SNAPSHOT_DATE, "measured_at": f"{SNAPSHOT_DATE}T01:12:00.000Z"}
+    return [vars(item) | at for item in measured]
+
+
+def past_runs() -> list[dict[str, Any]]:
+    """Thirty finished runs, the newest first; version 3 came into use for the last twelve."""
+    draw = random.Random(4)
+    rows = []
+    for age in range(30):
+        measured = {
+            "live_users": 2469.0,
+            "live_buyers": 520.0 + draw.randrange(60),
+            "live_roc_auc": (0.82 if age < 12 else 0.78) + draw.uniform(-0.01, 0.01),
+            "live_lift_10": (3.4 if age < 12 else 2.9) + draw.uniform(-0.2, 0.2),
+            "live_ece": 0.012 + draw.uniform(0, 0.012),
+            "live_predicted_to_actual": 1 + draw.uniform(-0.1, 0.1),
+        }
+        day = datetime.fromisoformat(SNAPSHOT_DATE) - timedelta(days=7 + age)
+        version = MODEL_VERSION if age < 12 else "2"
+        rows.append({"snapshot_date": f"{day:%Y-%m-%d}", "model_version": version, "levels": ["ok"]})
+        rows[-1]["measured"] = list(measured.items())
+    return rows
 
 
 def model_info(service: str, shoppers: list[Shopper]) -> ModelInfo:

@@ -233,6 +233,43 @@ def test_the_model_page_tells_how_good_the_model_is(console: Console) -> None:
     expect(names.nth(1)).to_contain_text("active_days")
 
 
+def test_the_model_page_tells_what_the_monitor_found_and_what_to_do(console: Console) -> None:
+    page = console.open("/model")
+    health = page.get_by_role("region", name="Model health")
+    expect(health.get_by_text("Alarm").first).to_be_visible()
+    expect(health).to_contain_text("10 of 36 things measured are not as they should be.")
+    first = health.get_by_role("listitem").first
+    expect(first).to_contain_text("Items put in the cart in the last 7 days")
+    expect(first).to_contain_text("spread otherwise than in training (PSI 0.36)")
+    expect(health.get_by_text("What to do:")).to_have_count(4)
+    expect(health.get_by_text("All events up to the snapshot: spread")).not_to_be_visible()
+    health.get_by_text("more of this kind").first.click()
+    expect(health.get_by_text("All events up to the snapshot: spread")).to_be_visible()
+    lift = health.get_by_role("img", name=re.compile("^Lift"))
+    expect(lift).to_contain_text("17 Nov 2026, version 3: 3.")
+    expect(health.get_by_role("img", name="Ranking (ROC AUC)")).to_contain_text("version 2: 0.78")
+
+
+def test_a_model_that_is_well_or_was_not_measured_is_said_to_be_so(console: Console) -> None:
+    console.gateway.health = "ok"
+    page = console.open("/model")
+    health = page.get_by_role("region", name="Model health")
+    expect(health).to_contain_text("All 32 things measured are as they should be.")
+    expect(health.get_by_text("What to do:")).to_have_count(0)
+    health.get_by_text("What is well (32)").click()
+    expect(health).to_contain_text("The likeliest tenth bought 3.4 times as often as all users")
+    expect(health).to_contain_text("And 29 measures of single features")
+    console.gateway.health = "unmeasured"
+    page.reload()
+    expect(health).to_contain_text("Nothing has been measured of this version yet: run anmodel monitor")
+    console.gateway.mode = "fallback"
+    page.reload()
+    expect(health).to_contain_text("There are no forecasts yet")
+    console.gateway.failing.add("monitor")
+    page.reload()
+    expect(page.get_by_text("The model's health could not be loaded.")).to_be_visible()
+
+
 @pytest.mark.parametrize("path", ["/", "/users/{user}", "/users/{user}?view=what-if", "/what-if", "/history", "/model"])
 def test_a_phone_has_no_sideways_scrolling(console: Console, shoppers: list[Shopper], path: str) -> None:
     console.page.set_viewport_size({"width": 390, "height": 844})

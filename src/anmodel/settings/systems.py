@@ -138,7 +138,7 @@ class RegistrySettings(ModelSettings):
 
 
 class ModelEventsSettings(KafkaSettings):
-    """Where news of models are told: a new champion, a version rejected, drift."""
+    """Where news of models are told: a new champion, a version rejected, alarms of the monitor."""
 
     model_topic: str = Field("model-events", description="Topic of news about models.")
 
