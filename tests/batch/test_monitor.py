@@ -251,20 +251,35 @@ def test_chances_that_jump_from_one_run_to_the_next_are_told_as_a_shift(
         ["forecasts_shifted"] if level == "alarm" else []
     )
 
+    write_daily(Lake(str(tmp_path)), features, INSTANT + timedelta(days=2))
+    unscored = by_name(monitor(Lake(str(tmp_path)), registry, warehouse, runs=5, tell=ignore)[0].findings)
+    assert ("previous_chance_psi", "") not in unscored
+
 
 def test_the_run_of_another_version_says_nothing_of_a_jump(
     registry: Registry, warehouse: Warehouse, tmp_path: Path
 ) -> None:
     snapshot = daily(tmp_path, feature_rows(1000, seed=9)[0])
     score(snapshot, registry, warehouse, reasons_users=0)
+    lake = Lake(str(tmp_path))
+    copy_run(warehouse, days_before=1, version="0")
+    found = by_name(monitor(lake, registry, warehouse, runs=5, tell=ignore)[0].findings)
+    assert ("previous_chance_psi", "") not in found
+
+    copy_run(warehouse, days_before=2, version="1")
+    found = by_name(monitor(lake, registry, warehouse, runs=5, tell=ignore)[0].findings)
+    assert found["previous_chance_psi", ""].value == 0
+
+
+def copy_run(warehouse: Warehouse, *, days_before: int, version: str) -> None:
+    """The run as of INSTANT again, as if an earlier day's or another version's."""
     for name in ("forecasts", "forecast_runs"):
         warehouse.command(
-            f"INSERT INTO {warehouse.db}.{name} SELECT * REPLACE(snapshot_time - toIntervalDay(1) AS snapshot_time,"
-            f" '0' AS model_version) FROM {warehouse.db}.{name}"
+            f"INSERT INTO {warehouse.db}.{name} SELECT * REPLACE(snapshot_time - toIntervalDay({days_before}) AS"
+            f" snapshot_time, '{version}' AS model_version) FROM (SELECT * FROM {warehouse.db}.{name}"
+            " WHERE snapshot_time = {instant:DateTime64(3, 'UTC')})",
+            parameters={"instant": INSTANT},
         )
-
-    found = by_name(monitor(Lake(str(tmp_path)), registry, warehouse, runs=5, tell=ignore)[0].findings)
-    assert ("previous_chance_psi", "") not in found
 
 
 def store_predictions(
@@ -326,7 +341,7 @@ def test_answers_about_named_users_are_compared_with_their_purchases_from_the_an
     asked = INSTANT + timedelta(hours=5)
     store_predictions(warehouse, registry, proba, asked, users)
     store_predictions(warehouse, registry, 1 - proba, asked + timedelta(minutes=1), users)
-    store_predictions(warehouse, registry, [0.5] * 400, asked + timedelta(minutes=2))
+    store_predictions(warehouse, registry, [0.5] * 400, asked - timedelta(minutes=1))
     buyers = [user for user, did in zip(users, bought, strict=True) if did]
     others = [user for user, did in zip(users, bought, strict=True) if not did]
     store_purchases(warehouse, users, asked - timedelta(milliseconds=1))
@@ -338,12 +353,28 @@ def test_answers_about_named_users_are_compared_with_their_purchases_from_the_an
     assert "live_users" in {metric for metric, _ in early}
     assert not any(metric.startswith("live_online") for metric, _ in early)
 
-    store_purchases(warehouse, others, asked + timedelta(days=7))
+    store_purchases(warehouse, others[::2], asked + timedelta(days=7))
     found = by_name(monitor(lake, registry, warehouse, runs=5, tell=ignore)[1].findings)
     assert found["live_online_users", ""].value == 400
     assert found["live_online_roc_auc", ""].value == pytest.approx(roc_auc_score(bought, proba))
     assert found["live_online_brier", ""].value == pytest.approx(brier_score_loss(bought, proba))
     assert found["live_online_roc_auc", ""].level == "ok"
+
+
+def test_the_luck_of_few_buyers_is_no_fault_of_calibration(
+    registry: Registry, warehouse: Warehouse, tmp_path: Path
+) -> None:
+    score(daily(tmp_path, feature_rows(300, seed=9)[0]), registry, warehouse, reasons_users=0)
+    random = np.random.default_rng(5)
+    users, proba = [f"asked-{number:04}" for number in range(2000)], random.uniform(0.005, 0.035, 2000)
+    bought = random.random(2000) < proba
+    store_predictions(warehouse, registry, proba, INSTANT + timedelta(hours=5), users)
+    store_purchases(warehouse, [users[place] for place in np.flatnonzero(bought)], INSTANT + timedelta(days=1))
+    store_purchases(warehouse, ["a stranger"], INSTANT + timedelta(days=8))
+
+    found = by_name(monitor(Lake(str(tmp_path)), registry, warehouse, runs=5, tell=ignore)[1].findings)
+    assert found["live_online_ece", ""].value / bought.mean() > 0.3
+    assert found["live_online_ece_excess", ""].level == "ok"
 
 
 def test_many_buyers_forecast_and_none_seen_is_an_alarm(
