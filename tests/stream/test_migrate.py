@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -25,13 +26,17 @@ from anmodel.consumer.storing import Storage
 from anmodel.consumer.streams import events_stream
 from anmodel.errors import ContractError, SettingError, WarehouseError
 from anmodel.export.table import EventsTable
+from anmodel.findings import REPORTS_SCHEMA
 from anmodel.forecasts import FORECASTS_SCHEMA
 from anmodel.gateway.forecast_store import ForecastStore
 from anmodel.gateway.selection import Selection
 from anmodel.laptop.guardian import Guardian
 from anmodel.layouts import Cluster, Layout
 from anmodel.migrations import statements as change_statements
+from anmodel.model.distribution import distribution
 from anmodel.monitor.outcomes import finished_runs, outcomes
+from anmodel.monitor.shifts import Shifts
+from anmodel.predictions import PREDICTIONS_SCHEMA
 from anmodel.score.finishing import RUNS_SCHEMA
 from anmodel.settings import ClickHouseSettings, ConsumerSettings
 from anmodel.warehouse import EVENTS_SCHEMA, Warehouse
@@ -362,7 +367,7 @@ def scored(request: pytest.FixtureRequest, server: ClickHouseProcess) -> tuple[W
 
 
 def test_the_gateways_questions_are_answered_by_a_cluster(scored: tuple[Warehouse, ForecastStore, int]) -> None:
-    _, store, times = scored
+    warehouse, store, times = scored
     run = store.newest_run()
     assert store.count(run, Selection()) == 50 * times
     page = store.page(run, Selection(limit=3 * times, offset=2 * times, sort="total_spent"))
@@ -373,6 +378,18 @@ def test_the_gateways_questions_are_answered_by_a_cluster(scored: tuple[Warehous
     assert found["user_id"] == "u7"
     assert len(store.recent_events("u7")) == 20
     assert [row["users"] for row in store.segments(run)] == [50 * times]
+    row = {
+        "snapshot_time": NOON,
+        "model_name": "m",
+        "model_version": "1",
+        "feature": "",
+        "level": "ok",
+        "made_at": NOON,
+    }
+    rows = [{**row, "metric": metric, "value": 3.0} for metric in ("mean_chance", "live_users")]
+    warehouse.insert_arrow("monitor_reports", pa.Table.from_pylist(rows, schema=REPORTS_SCHEMA))
+    assert len(store.findings("1")) == 2 * times
+    assert [past["measured"] for past in store.past_runs(3)] == [[("live_users", 3.0)] * times]
 
 
 def test_the_monitors_and_exports_questions_are_answered_by_a_cluster(
@@ -380,9 +397,27 @@ def test_the_monitors_and_exports_questions_are_answered_by_a_cluster(
 ) -> None:
     warehouse, _, times = scored
     (run, *_) = finished_runs(warehouse, "m", 3)
+    asked = {field.name: 0 for field in PREDICTIONS_SCHEMA if pa.types.is_floating(field.type)}
+    asked |= {"service": "m", "model_version": "1", "predicted_at": run.snapshot_time, "features": "{}"}
+    rows = [
+        {
+            **asked,
+            "prediction_id": f"p{user}",
+            "user_id": f"u{user}",
+            "will_purchase_pred": 0,
+            "partition": 0,
+            "offset": 0,
+        }
+        for user in range(50)
+    ]
+    warehouse.insert_arrow("predictions", pa.Table.from_pylist(rows, schema=PREDICTIONS_SCHEMA))
+    shifts = Shifts(warehouse, "m", "1", distribution(np.linspace(0, 1, 50), None))
+    assert shifts.of_run(run.snapshot_time, 7) == [] == shifts.online(), "too few, but the questions are understood"
     found = {one.metric: one.value for one in outcomes(warehouse, run)}
     assert found["live_users"] == 50 * times
     assert 0 < found["live_buyers"] < 50 * times
+    assert found["live_online_users"] == 50
+    assert found["live_online_buyers"] * times == found["live_buyers"]
     table = EventsTable(warehouse, rows_a_group=1000)
     days = table.days(date(2026, 1, 1), None)
     assert sum(day.rows for day in days.values()) == 1000 * times

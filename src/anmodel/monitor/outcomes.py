@@ -118,7 +118,7 @@ def _joined_online(warehouse: Warehouse, run: FinishedRun) -> tuple[Array, Array
             HAVING at + toIntervalDay({{horizon:UInt16}})
                 <= (SELECT least(max(ts), now64(3)) FROM {warehouse.db}.events_raw)
         ) AS asked
-        ASOF LEFT JOIN (
+        GLOBAL ASOF LEFT JOIN (
             SELECT user_id, ts FROM {warehouse.db}.events_raw
             WHERE event_type = 'purchase' AND ts >= {{time:DateTime64(3, 'UTC')}}
               AND ts < {{time:DateTime64(3, 'UTC')}} + toIntervalDay({{horizon:UInt16}} + 1)
