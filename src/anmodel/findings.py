@@ -114,8 +114,8 @@ _OUTCOMES = {
 
 
 def _by_predict(metric: Metric) -> Metric:
-    told = {name: f"by `/predict`: {text}" for name in ("fine", "wrong") if (text := getattr(metric, name))}
-    return replace(metric, **told)
+    wrong = f"by `/predict`: {metric.wrong}" if metric.wrong else ""
+    return replace(metric, fine=f"by `/predict`: {metric.fine}", wrong=wrong)
 
 
 METRICS: Final[dict[str, Metric]] = {
