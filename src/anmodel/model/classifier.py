@@ -9,6 +9,9 @@ from anmodel.model.encoding import Matrix
 Labelled = tuple[Matrix, Array]
 """Rows × features, and of each row 0 or 1."""
 
+TUNED = ("learning_rate", "num_leaves", "min_data_in_leaf", "feature_fraction", "lambda_l2")
+"""Parameters of its trees that tuning may change; `ContextAwareModel` has them by these names."""
+
 
 class Classifier:
     """The chance of a 1. Where either label is rare in training, everyone gets the share of ones (Laplace-smoothed)."""

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from anmodel.forecasts import CHANCES, HORIZONS
 from anmodel.model.boosting import LEAST_BUYERS, Array, Recipe, Trees
 from anmodel.model.calibration import Identity, best_f1_threshold, expected_f1_threshold
-from anmodel.model.classifier import Classifier
+from anmodel.model.classifier import TUNED, Classifier
 from anmodel.model.distribution import FeatureDistribution, distribution, distributions
 from anmodel.model.encoding import FrameEncoder, Kind, Matrix
 from anmodel.model.frames import AMOUNT, DAYS, OBSERVED, SPEND, WILL, feature_frame, known_rows, target_frame
@@ -46,6 +46,12 @@ class ContextAwareModel(BaseEstimator):  # type: ignore[misc]
         Trees of the classifier at most; fewer when validation rows stop improving.
     learning_rate : float
         Share of each tree's correction that is taken.
+    num_leaves, min_data_in_leaf : int or None
+        Size of the classifier's trees; None goes by the number of rows.
+    feature_fraction : float
+        Share of the features that each of its trees may use.
+    lambda_l2 : float
+        How strongly its leaves are drawn to zero.
     max_categories : int
         Values of a category that are told apart, the most frequent ones; the rest counts as missing.
     min_category_rows : int
@@ -98,6 +104,10 @@ class ContextAwareModel(BaseEstimator):  # type: ignore[misc]
         n_jobs: int = 0,
         max_trees: int = 400,
         learning_rate: float = 0.05,
+        num_leaves: int | None = None,
+        min_data_in_leaf: int | None = None,
+        feature_fraction: float = 0.8,
+        lambda_l2: float = 1.0,
         max_categories: int = 100,
         min_category_rows: int = 20,
     ) -> None:
@@ -106,6 +116,10 @@ class ContextAwareModel(BaseEstimator):  # type: ignore[misc]
         self.n_jobs = n_jobs
         self.max_trees = max_trees
         self.learning_rate = learning_rate
+        self.num_leaves = num_leaves
+        self.min_data_in_leaf = min_data_in_leaf
+        self.feature_fraction = feature_fraction
+        self.lambda_l2 = lambda_l2
         self.max_categories = max_categories
         self.min_category_rows = min_category_rows
 
@@ -237,7 +251,8 @@ class ContextAwareModel(BaseEstimator):  # type: ignore[misc]
 
     def _fit_classifier(self, matrix: Matrix, labels: Array, held_out: HeldOut) -> None:
         later = None if held_out is None else (held_out[0], _labels(held_out[1]))
-        self._classifier = Classifier().fit(self._recipe, matrix, labels, later)
+        given = {name: value for name, value in self.get_params().items() if name in TUNED and value is not None}
+        self._classifier = Classifier().fit(self._recipe, matrix, labels, later, **given)
         if self._classifier.constant:
             self.notes_.append(
                 f"{int(labels.sum())} of {len(labels)} training rows are of buyers; {LEAST_BUYERS} buyers and as many "

@@ -15,11 +15,12 @@ from anmodel.snapshots import META, TARGETS, check_features, snapshot_version
 
 @dataclass(frozen=True)
 class Sample:
-    """Features and targets of one part of a snapshot, and whose they are, row by row."""
+    """Features and targets of one part of a snapshot, whose they are and as of when, row by row."""
 
     features: pd.DataFrame
     targets: pd.DataFrame
     users: npt.NDArray[Any]
+    instants: npt.NDArray[np.datetime64]
 
     @property
     def bought(self) -> npt.NDArray[np.float64]:
@@ -59,4 +60,5 @@ def read_sample(lake: Lake, manifest: dict[str, Any], part: str) -> Sample:
     frame = lake.read_table(path).to_pandas(split_blocks=True, self_destruct=True)
     names = [feature["name"] for feature in manifest["contract"]["features"]]
     check_features([column for column in frame.columns if column not in (*META, *TARGETS)], expected=names)
-    return Sample(frame[names], frame[list(TARGETS)], frame["user_id"].to_numpy())
+    instants = frame["snapshot_time"].to_numpy(dtype="datetime64[ms]")
+    return Sample(frame[names], frame[list(TARGETS)], frame["user_id"].to_numpy(), instants)

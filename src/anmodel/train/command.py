@@ -10,6 +10,12 @@ from anmodel.telemetry import configure_logging
 
 def command(
     name: Annotated[str, typer.Option(help="Training snapshot to fit on.")] = "model1",
+    tune: Annotated[
+        float,
+        typer.Option(
+            min=0, help="Minutes to seek better parameters for; what was found stays with the snapshot's name."
+        ),
+    ] = 0,
     force: Annotated[bool, typer.Option("--force", help="Train even if these rows gave a version already.")] = False,
 ) -> None:
     """Fit the model on a training snapshot, compare it to simple baselines, and register it as a version.
@@ -31,5 +37,6 @@ def command(
         seed=settings.train_seed,
         threads=settings.train_threads,
         force=force,
+        tune_minutes=tune,
     )
     typer.echo(report(version, new=new))

@@ -34,11 +34,13 @@ from anmodel.model.evaluation import (
     log_losses,
     weighted_mean,
 )
+from anmodel.progress import ProgressLine
 from anmodel.registry import ModelVersion, Registry, code_versions
 from anmodel.snapshots.samples import Sample, read_manifest, read_sample
 from anmodel.train.baselines import baseline_chances, baseline_metrics
 from anmodel.train.leaks import suspects
 from anmodel.train.plots import draw_plots
+from anmodel.train.tuning import kept_search, tune
 
 log = structlog.get_logger()
 
@@ -59,24 +61,37 @@ _EXAMPLE_ROWS = 5
 
 
 def train(
-    lake: Lake, registry: Registry, *, name: str, seed: int = 42, threads: int = 0, force: bool = False
+    lake: Lake,
+    registry: Registry,
+    *,
+    name: str,
+    seed: int = 42,
+    threads: int = 0,
+    force: bool = False,
+    tune_minutes: float = 0,
 ) -> tuple[ModelVersion, bool]:
     """Make a version of the model from the snapshot `name`; returns it, and whether it is new.
 
     The newest version is returned as it is, unless `force`, when it is of the same rows, parameters and code; an older
     one is made again, since `register` judges the newest alone. The new one is not in use until `register` says so.
-    Rows too few to learn from give a simple model with notes, not an error.
+    Rows too few to learn from give a simple model with notes, not an error. The trees' parameters are those that tuning
+    found best, now or at an earlier time.
     """
     manifest = read_manifest(lake, name)
     made = ContextAwareModel(horizon_days=int(manifest["horizon_days"]), random_state=seed, n_jobs=threads)
+    if tune_minutes:
+        with ProgressLine("tuning", unit="trials") as line:
+            tune(lake, manifest, _rows(lake, manifest), made, seconds=60 * tune_minutes, progress=line.show)
+    if search := kept_search(lake, name, manifest["version"]):
+        made.set_params(**search.chosen)
+        log.info("parameters of the newest tuning", trials=len(search.trials), better=search.chosen or "none")
     identity = _identity(manifest, made)
     newest = registry.newest()
     if newest is not None and newest.tags.get("identity") == identity and not force:
         log.info("training skipped, the version exists", version=newest.version, hint="--force trains all the same")
         return newest, False
     contract = manifest["contract"]
-    with _step("rows read"):
-        parts = {part: read_sample(lake, manifest, part) for part in ("train", "val", "test")}
+    parts = _rows(lake, manifest)
     with _step("model fitted", rows=len(parts["train"].features)):
         later = (parts["val"].features, parts["val"].targets)
         made.fit(parts["train"].features, parts["train"].targets, validation=later, contract=contract)
@@ -97,6 +112,11 @@ def train(
                 example=parts["test"].features.head(_EXAMPLE_ROWS),
             )
     return version, True
+
+
+def _rows(lake: Lake, manifest: dict[str, Any]) -> dict[str, Sample]:
+    with _step("rows read"):
+        return {part: read_sample(lake, manifest, part) for part in ("train", "val", "test")}
 
 
 def _warnings(test: Sample) -> list[str]:
