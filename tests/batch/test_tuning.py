@@ -83,7 +83,7 @@ def test_a_search_goes_on_where_it_was_cut_short(lake: Lake, monkeypatch: pytest
     monkeypatch.setattr(tuning, "MOST_TRIALS", 5)
     second = searched(lake, 60)
 
-    assert [trial.parameters for trial in first.trials][0] == {}
+    assert first.trials[0].parameters == {}
     assert len(first.trials) == 3
     assert second.trials[:3] == first.trials
     assert len(second.trials) == 5

@@ -135,6 +135,25 @@ def test_of_whom_nothing_is_known_gets_what_is_so_of_all(model: ContextAwareMode
     assert model.chances(both)[0] == said["purchase_proba"]
 
 
+def test_knowing_whose_rows_they_are_it_learns_from_the_validation_rows_too(later: Rows) -> None:
+    train, validation = feature_rows(400, seed=1), feature_rows(1600, seed=2)
+    users = tuple(np.arange(len(rows[0])) // 4 for rows in (train, validation))
+    options = {"max_trees": 40, "learning_rate": 0.1, "n_jobs": 1}
+    one = ContextAwareModel(**options).fit(*train, validation=validation)
+    both = ContextAwareModel(**options).fit(*train, validation=validation, users=users)
+
+    more = feature_rows(6000, seed=3)
+    aucs = [roc_auc_score(more[1]["will_purchase"], made.chances(more[0])) for made in (one, both)]
+    assert aucs[1] > aucs[0] + 0.01
+    assert both.trees_ == one.trees_
+    measured = forecast_metrics(more[1], both.forecast(more[0]))
+    assert measured["ece"] < 0.04  # what the rows themselves would be said to be is far surer
+    assert (
+        both.chances(validation[0])[validation[1]["will_purchase"] > 0].mean()
+        > both.chances(more[0])[more[1]["will_purchase"] > 0].mean()
+    )
+
+
 def test_the_threshold_gives_the_best_f1_on_validation_rows() -> None:
     validation = feature_rows(1200, seed=2)
     model = fitted(feature_rows(1500, seed=1), validation)

@@ -105,12 +105,12 @@ def grow(
     validation: tuple[Matrix, Array] | None = None,
     **override: Any,
 ) -> Trees:
-    """Fit a booster; with validation rows it stops once 30 more trees did not help there."""
-    trees = int(override.pop("trees", recipe.max_trees))
+    """Fit a booster of at most so many `trees`; with validation rows it stops once 30 more did not help there."""
+    trees = int(override.pop("trees", recipe.max_trees if validation else min(recipe.max_trees, 100)))
     parameters = {**recipe.parameters(len(matrix)), **objective, **override}
     data = lightgbm.Dataset(matrix, target, categorical_feature=recipe.category_positions, free_raw_data=True)
     if validation is None:
-        return Trees(lightgbm.train(parameters, data, num_boost_round=min(trees, 100)))
+        return Trees(lightgbm.train(parameters, data, num_boost_round=trees))
     held_out = lightgbm.Dataset(*validation, reference=data)
     stop = lightgbm.early_stopping(30, first_metric_only=True, verbose=False)
     booster = lightgbm.train(parameters, data, num_boost_round=trees, valid_sets=[held_out], callbacks=[stop])

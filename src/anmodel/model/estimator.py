@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from anmodel.forecasts import CHANCES, HORIZONS
 from anmodel.model.boosting import LEAST_BUYERS, Array, Recipe, Trees
 from anmodel.model.calibration import Identity, best_f1_threshold, expected_f1_threshold
-from anmodel.model.classifier import TUNED, Classifier
+from anmodel.model.classifier import TUNED, Classifier, Users
 from anmodel.model.distribution import FeatureDistribution, distribution, distributions
 from anmodel.model.encoding import FrameEncoder, Kind, Matrix
 from anmodel.model.frames import AMOUNT, DAYS, OBSERVED, SPEND, WILL, feature_frame, known_rows, target_frame
@@ -86,8 +86,8 @@ class ContextAwareModel(BaseEstimator):  # type: ignore[misc]
 
     Notes
     -----
-    Early stopping, calibration and threshold use the same validation rows, so metrics on them are flattering; judge by
-    rows later than validation. Fewer than 30 buyers or non-buyers in training: everyone gets the share of buyers
+    Early stopping, calibration and threshold use the validation rows, and with `users` the classifier learns from them:
+    judge by rows later than these. Fewer than 30 buyers or non-buyers in training: everyone gets the share of buyers
     (Laplace-smoothed). Fewer than 30 known days or amounts: everyone gets the quantiles of those.
     No validation rows, or fewer than 20 buyers or non-buyers in them: no calibration.
 
@@ -129,12 +129,14 @@ class ContextAwareModel(BaseEstimator):  # type: ignore[misc]
         targets: Any,
         *,
         validation: tuple[Any, Any] | None = None,
+        users: Users | None = None,
         contract: Mapping[str, Any] | None = None,
     ) -> "ContextAwareModel":
         """Learn from `features` (rows × features) and `targets`; `validation` is the same of a later time.
 
         `targets` has the columns of `snapshots.TARGETS`, or is the one column will_purchase; a row that does not say
-        for how many days it was watched was so for the horizon. `contract` is the snapshot's: names, kinds, meanings of
+        for how many days it was watched was so for the horizon. `users` say whose the rows and the validation rows are;
+        with them the classifier learns from both in the end. `contract` is the snapshot's: names, kinds, meanings of
         features.
         """
         frame = feature_frame(features)
@@ -155,7 +157,7 @@ class ContextAwareModel(BaseEstimator):  # type: ignore[misc]
         self._recipe = Recipe(
             self.random_state, self.n_jobs, self.max_trees, self.learning_rate, self.encoder_.category_positions
         )
-        self._fit_classifier(matrix, _labels(outcome), held_out)
+        self._fit_classifier(matrix, _labels(outcome), held_out, users)
         self._fit_horizons(matrix, outcome, held_out)
         self._fit_heads(matrix, outcome, held_out)
         newest = (matrix, outcome) if held_out is None else held_out
@@ -249,10 +251,11 @@ class ContextAwareModel(BaseEstimator):  # type: ignore[misc]
         check_features(map(str, frame.columns), expected=self.encoder_.names)
         return self.encoder_.transform(frame), target_frame(validation[1], len(frame))
 
-    def _fit_classifier(self, matrix: Matrix, labels: Array, held_out: HeldOut) -> None:
+    def _fit_classifier(self, matrix: Matrix, labels: Array, held_out: HeldOut, users: Users | None) -> None:
         later = None if held_out is None else (held_out[0], _labels(held_out[1]))
         given = {name: value for name, value in self.get_params().items() if name in TUNED and value is not None}
-        self._classifier = Classifier().fit(self._recipe, matrix, labels, later, **given)
+        self._classifier = Classifier()
+        chances = self._classifier.fit(self._recipe, matrix, labels, later, users, **given)
         if self._classifier.constant:
             self.notes_.append(
                 f"{int(labels.sum())} of {len(labels)} training rows are of buyers; {LEAST_BUYERS} buyers and as many "
@@ -262,10 +265,10 @@ class ContextAwareModel(BaseEstimator):  # type: ignore[misc]
             self.notes_.append("Too few buyers or others in the validation rows: the chance is not calibrated.")
         self.trees_ = self._classifier.booster.trees
         self.calibration_ = self._classifier.calibrate.name
-        if later is None:
-            self.optimal_threshold_ = expected_f1_threshold(self._classifier.chances(matrix, self.n_jobs))
-        else:
-            self.optimal_threshold_ = best_f1_threshold(self._classifier.chances(later[0], self.n_jobs), later[1])
+        self.optimal_threshold_ = (
+            expected_f1_threshold(chances) if later is None else best_f1_threshold(chances, later[1])
+        )
+        self.proba_distribution_ = distribution(chances, None)
 
     def _fit_horizons(self, matrix: Matrix, outcome: pd.DataFrame, held_out: HeldOut) -> None:
         rows = self._watched(matrix, outcome)
@@ -310,7 +313,6 @@ class ContextAwareModel(BaseEstimator):  # type: ignore[misc]
         share = gain / gain.sum() if gain.sum() > 0 else gain
         importance = pd.Series(share, index=names, name="importance")
         self.feature_importance_ = importance.sort_values(ascending=False, kind="stable")
-        self.proba_distribution_ = distribution(self._classifier.chances(newest, self.n_jobs), None)
         self.feature_distribution_: dict[str, FeatureDistribution] = distributions(newest, self.encoder_)
         self.feature_medians_: dict[str, float | str | None] = {
             name: seen.typical for name, seen in self.feature_distribution_.items()

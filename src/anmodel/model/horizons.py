@@ -52,7 +52,8 @@ class Horizons:
         for start, goal in (*pairwise(self.longer), *pairwise(self.shorter)):
             shorter, longer, up = min(start, goal), max(start, goal), goal > start
             later = validation.between(shorter, longer, up=up) if validation else None
-            step = Classifier().fit(
+            step = Classifier()
+            step.fit(
                 recipe,
                 *rows.between(shorter, longer, up=up),
                 later,

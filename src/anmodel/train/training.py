@@ -94,7 +94,8 @@ def train(
     parts = _rows(lake, manifest)
     with _step("model fitted", rows=len(parts["train"].features)):
         later = (parts["val"].features, parts["val"].targets)
-        made.fit(parts["train"].features, parts["train"].targets, validation=later, contract=contract)
+        users = (parts["train"].users, parts["val"].users)
+        made.fit(parts["train"].features, parts["train"].targets, validation=later, users=users, contract=contract)
     made.notes_ += _warnings(parts["test"])
     for note in made.notes_:
         log.warning("model limited", note=note)
