@@ -28,6 +28,14 @@ PARAMS = {
     "force": Param(
         False, type="boolean", title="Force", description="Train even if these rows have given a version already."
     ),
+    "tune_minutes": Param(
+        0,
+        type="number",
+        minimum=0,
+        maximum=300,
+        title="Tune for, minutes",
+        description="Seek better parameters of the trees first; what is found stays with the snapshot's name.",
+    ),
 }
 
 with DAG(
@@ -62,7 +70,10 @@ with DAG(
     train = step(
         "train",
         "train",
-        ["train", "--name", "{{ params.snapshot }}", "{{ '--force' if params.force else '' }}"],
+        [
+            *("train", "--name", "{{ params.snapshot }}", "--tune", "{{ params.tune_minutes }}"),
+            "{{ '--force' if params.force else '' }}",
+        ],
         minutes=360,
         doc="**Leaves** a version in MLflow with its metrics, beside simple baselines. **If it fails**, the log says "
         "whether the rows or MLflow are at fault.",

@@ -135,16 +135,16 @@ def test_a_training_goes_from_trends_to_a_message(dags) -> None:
     assert told == {"dag_id": "train_model", "run_id": run.run_id}
 
 
-def test_a_trainings_form_names_the_snapshot_and_may_force_it(dags) -> None:
-    run = runs.by_hand(dags["train_model"], {"snapshot": "2026", "force": True})
+def test_a_trainings_form_names_the_snapshot_and_may_tune_and_force_it(dags) -> None:
+    run = runs.by_hand(dags["train_model"], {"snapshot": "2026", "force": True, "tune_minutes": 30})
     assert run.arguments("snapshot") == [["snapshot", "train", "--name", "2026"]]
-    assert run.arguments("train") == [["train", "--name", "2026", "--force"]]
+    assert run.arguments("train") == [["train", "--name", "2026", "--tune", "30", "--force"]]
 
 
 def test_a_message_of_drift_starts_a_training_without_a_form(dags) -> None:
     payload = {"type": "drift", "model": "context_aware", "version": "3"}
     run = runs.on_events(dags["train_model"], {"drift": [{"from_trigger": True, "payload": payload}]})
-    assert run.arguments("train") == [["train", "--name", "model1"]]
+    assert run.arguments("train") == [["train", "--name", "model1", "--tune", "0"]]
     assert run.states[("tell", -1)] == "success"
 
 

@@ -133,7 +133,7 @@ def test_every_field_of_a_form_has_a_title_and_says_what_it_does(dags) -> None:
     assert forms == {
         "export_events": {"first_day", "last_day", "late_days", "days_a_task", "force", "remove"},
         "daily_forecast": {"as_of", "shards"},
-        "train_model": {"snapshot", "force"},
+        "train_model": {"snapshot", "force", "tune_minutes"},
         "choose_champion": {"action", "version"},
     }
     for dag in dags.values():
