@@ -18,7 +18,8 @@ class Judged:
 
     def __init__(self, train: Sample, rows: pd.DataFrame) -> None:
         self.bought = rows["will_purchase"].to_numpy(dtype=np.float64)
-        test = Sample(rows[list(train.features.columns)], rows[["will_purchase"]], rows["user_id"].to_numpy())
+        features, targets = rows[list(train.features.columns)], rows[["will_purchase"]]
+        test = Sample(features, targets, rows["user_id"].to_numpy(), rows["snapshot_time"].to_numpy("datetime64[ms]"))
         self.feature = best_feature(train, train)
         self.hindsight = best_feature(train, test)
         self.said = {
