@@ -202,6 +202,17 @@ def test_a_missing_category_is_not_the_value_spelt_like_it(later: Rows) -> None:
     assert np.isnan(column).tolist() == [True, True, True, False, False]
 
 
+def test_many_rows_are_encoded_as_each_alone(later: Rows) -> None:
+    features, targets = feature_rows(800, seed=1)
+    encoder = fitted((features, targets)).encoder_
+    values = ["alpha", "", None, np.nan, pd.NA, "new", "beta"]
+    given = later[0].assign(last_item=[values[row % len(values)] for row in range(len(later[0]))])
+
+    many = encoder.transform(given)
+    few = np.concatenate([encoder.transform(given.iloc[start : start + 100]) for start in range(0, len(given), 100)])
+    np.testing.assert_array_equal(many, few)
+
+
 def test_only_frequent_categories_are_told_apart() -> None:
     features, targets = feature_rows(800, seed=1)
     features["last_item"] = [f"item {number % 8}" if number % 4 else f"rare {number}" for number in range(800)]

@@ -13,6 +13,9 @@ from anmodel.errors import InputError
 Matrix = npt.NDArray[np.float64]
 Kind = Literal["number", "category"]
 
+_MANY = 512
+"""Rows from which pandas' own look-up of texts is faster than Python's."""
+
 
 class FrameEncoder:
     """Turns features into numbers without inventing any: what is missing stays NaN.
@@ -90,5 +93,8 @@ def _is_number(value: object) -> bool:
 
 
 def _positions(column: "pd.Series[Any]", known: Sequence[str]) -> Matrix:
+    if len(column) >= _MANY and pd.api.types.infer_dtype(column, skipna=True) == "string":
+        found = pd.Index(list(known), dtype="object").get_indexer(pd.Index(column)).astype(np.float64)
+        return np.where(found < 0, np.nan, found)
     places = {value: float(place) for place, value in enumerate(known)}
     return np.array([places.get(text, np.nan) for text in _texts(column)], dtype=np.float64)

@@ -28,9 +28,13 @@ def forecast_table(
     forecast: pd.DataFrame,
     percentile: Array,
     reasons: list[list[Reason]],
+    explained: Flags,
     run: dict[str, Any],
 ) -> pa.Table:
-    """One block of the table. `meta` has user_id and region, `run` the values that all rows share."""
+    """One block of the table. `meta` has user_id and region, `run` the values that all rows share; `reasons` are those
+    of the rows that are `explained`."""
+    texts = np.full(len(meta), "[]", dtype=object)
+    texts[explained] = [msgspec.json.encode(item).decode() for item in reasons]
     columns: dict[str, Any] = {
         **{
             name: pa.repeat(pa.scalar(value, FORECASTS_SCHEMA.field(name).type), len(meta))
@@ -41,7 +45,7 @@ def forecast_table(
         **{str(name): forecast[name].to_numpy() for name in forecast.columns},
         "percentile": percentile,
         "segment": segments(forecast["purchase_proba"], features),
-        "reasons": [msgspec.json.encode(item).decode() for item in reasons],
+        "reasons": texts,
         "features": feature_documents(features, run["snapshot_time"]),
     }
     return pa.Table.from_pydict(columns, schema=FORECASTS_SCHEMA)
@@ -56,10 +60,10 @@ def segments(proba: "pd.Series[float]", features: pd.DataFrame) -> list[str]:
 _SEGMENT_BY = ("days_since_last", "events_last_7d")
 
 
-def feature_documents(features: pd.DataFrame, instant: datetime) -> list[str]:
+def feature_documents(features: pd.DataFrame, instant: datetime) -> pa.Array:
     """Each user's features as a JSON object with the snapshot's date; what is not known is null."""
     document = msgspec.defstruct("Features", [(str(name), object) for name in (*features.columns, "snapshot_date")])
     day = instant.date().isoformat()
     rows = zip(*(features[name].tolist() for name in features.columns), strict=True)
     encode = msgspec.json.Encoder().encode  # writes NaN as null
-    return [encode(document(*row, day)).decode() for row in rows]
+    return pa.array([encode(document(*row, day)) for row in rows], pa.binary()).cast(pa.string())

@@ -1,7 +1,9 @@
 """Forecast users of a daily snapshot as a plan says. Safe to repeat: the same rows are replaced by equal ones."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -46,16 +48,33 @@ def forecast_shard(plan: Plan, shard: int, snapshot: DailySnapshot, loaded: Load
     mine, proba = _chances(plan, shard, snapshot, loaded.model)
     explained = explained_users(proba, plan.reasons_users)[mine]
     ranks, proba = percentiles(proba)[mine], proba[mine]
-    done = 0
-    with ProgressLine("forecasts written", len(ranks), unit="users") as progress:
+
+    def tables() -> Iterator[pa.Table]:
+        done = 0
         for frame in _frames(snapshot, mine):
             rows = slice(done, done + len(frame))
-            table = forecast_block(frame, loaded.model, proba[rows], ranks[rows], explained[rows], plan.row)
-            warehouse.insert_arrow("forecasts", table)
+            yield forecast_block(frame, loaded.model, proba[rows], ranks[rows], explained[rows], plan.row)
             done += len(frame)
-            progress.show(done)
-    log.info("forecasts written", shard=shard, users=done, explained=int(explained.sum()))
-    return done
+
+    with ProgressLine("forecasts written", len(ranks), unit="users") as progress:
+        written = _write(tables(), warehouse, progress)
+    log.info("forecasts written", shard=shard, users=written, explained=int(explained.sum()))
+    return written
+
+
+def _write(tables: Iterable[pa.Table], warehouse: Warehouse, progress: ProgressLine) -> int:
+    """Insert one table while the next is computed; returns the rows of all."""
+    written = 0
+    with ThreadPoolExecutor(1) as inserting:
+        pending: tuple[Future[None], int] | None = None
+        for table in chain(tables, [None]):
+            if pending is not None:
+                pending[0].result()
+                written += pending[1]
+                progress.show(written)
+            if table is not None:
+                pending = inserting.submit(warehouse.insert_arrow, "forecasts", table), len(table)
+    return written
 
 
 def _frames(snapshot: DailySnapshot, mine: Flags) -> Iterator[pd.DataFrame]:
@@ -103,12 +122,6 @@ def forecast_block(
 ) -> pa.Table:
     """Rows of the forecasts table for rows of a snapshot, whose chances and ranks are known."""
     features = frame[list(model.feature_names_in_)]
-    reasons = iter(model.explain(features[explained], top=REASONS))
-    return forecast_table(
-        frame[["user_id", "region"]],
-        features,
-        model.forecast(features, proba),
-        percentile,
-        [next(reasons) if known else [] for known in explained],
-        run,
-    )
+    reasons = model.explain(features[explained], top=REASONS)
+    said = model.forecast(features, proba)
+    return forecast_table(frame[["user_id", "region"]], features, said, percentile, reasons, explained, run)
