@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import platform
+import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -159,6 +160,16 @@ class Registry:
                     "version before; `anmodel train --force` makes a new one."
                 ) from error
         return LoadedModel(model, dict(model.contract_), version, version.metrics)
+
+    def file(self, version: ModelVersion, name: str) -> str:
+        """The text of a file that was kept with the version's training. NotReadyError when it was made without one."""
+        with self._speaking() as client, tempfile.TemporaryDirectory() as folder:
+            if name not in {item.path for item in client.list_artifacts(version.run_id)}:
+                raise NotReadyError(
+                    f"Version {version.version} of {version.name} has no {name}: older code made it. "
+                    "`anmodel train --force` makes a new one."
+                )
+            return Path(client.download_artifacts(version.run_id, name, folder)).read_text()
 
     def download_uri(self, version: ModelVersion, artifacts_destination: str = "") -> str:
         """Address of the folder that holds the version's file MLmodel, for those who fetch it without MLflow.

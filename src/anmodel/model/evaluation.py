@@ -137,14 +137,22 @@ class UserBootstrap:
         )
         self._weights = [draw.astype(np.float64) for draw in self._draws]
 
+    def values(self, statistic: Callable[[Array], float]) -> Array:
+        """A statistic of row weights in each draw. The draws are the same every time: differences of two are paired."""
+        return np.array([statistic(weights[self._user]) for weights in self._weights], dtype=np.float64)
+
     def interval(self, statistic: Callable[[Array], float]) -> tuple[float, float]:
-        """2.5 and 97.5 % quantiles of a statistic of row weights; (nan, nan) without rows."""
-        values = [statistic(weights[self._user]) for weights in self._weights]
-        values = [value for value in values if np.isfinite(value)]
-        if not values:
-            return (float("nan"), float("nan"))
-        low, high = np.quantile(values, (0.025, 0.975))
-        return float(low), float(high)
+        """`central_interval` of a statistic of row weights; (nan, nan) without rows."""
+        return central_interval(self.values(statistic))
+
+
+def central_interval(values: Array) -> tuple[float, float]:
+    """2.5 and 97.5 % quantiles of the finite values; (nan, nan) when there is none."""
+    finite = values[np.isfinite(values)]
+    if not len(finite):
+        return (float("nan"), float("nan"))
+    low, high = np.quantile(finite, (0.025, 0.975))
+    return float(low), float(high)
 
 
 class WeightedAuc:

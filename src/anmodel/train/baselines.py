@@ -9,6 +9,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from anmodel.model.evaluation import Array, chance_metrics, errors
 from anmodel.snapshots.samples import Sample
+from anmodel.train import bgnbd
 
 COLUMNS: dict[str, tuple[str, ...]] = {
     "recency": ("days_since_last",),
@@ -18,10 +19,10 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 """Logistic regressions on few columns: how lately seen; orders of late; recency, frequency and money of purchases."""
 
 
-def baseline_chances(train: Sample, test: Sample) -> dict[str, Array]:
-    """Chances for the test rows by each baseline: the share of buyers in training, and the regressions.
+def baseline_chances(train: Sample, test: Sample, horizon_days: int) -> dict[str, Array]:
+    """Chances for the test rows by each baseline: the share of buyers in training, the regressions, and BG/NBD.
 
-    A regression is left out when training knows one kind of user only.
+    A regression is left out when training knows one kind of user only, BG/NBD when it is not installed too.
     """
     chances = {"prevalence": np.full(len(test.bought), (train.bought.sum() + 1) / (len(train.bought) + 2))}
     if not 0 < train.bought.sum() < len(train.bought):
@@ -30,6 +31,8 @@ def baseline_chances(train: Sample, test: Sample) -> dict[str, Array]:
         known = [column for column in columns if column in train.features.columns]
         if known:
             chances[name] = _regression(train, test, known)
+    if (said := bgnbd.chances(train, test, horizon_days)) is not None:
+        chances["bgnbd"] = said
     return chances
 
 

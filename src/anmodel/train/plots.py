@@ -12,16 +12,17 @@ from matplotlib.figure import Figure
 from sklearn.metrics import precision_recall_curve, roc_curve
 
 from anmodel.model.evaluation import Array
+from anmodel.train.deciles import deciles, gain_curve
 
 _BLUE, _GREY, _ORANGE = "#1f5fa8", "#8a8a8a", "#d9730d"
 
 
-_STYLES: tuple[Any, ...] = ("-", ":", "--", "-.", (0, (1, 4)))
+_STYLES: tuple[Any, ...] = ("-", ":", "--", "-.", (0, (1, 4)), (0, (5, 1, 1, 1, 1, 1)))
 """Of the lines, one a forecast."""
 
 
 def draw_plots(folder: Path, bought: Array, chances: dict[str, Array], importance: "pd.Series[float]") -> list[Path]:
-    """Write roc, pr, calibration, probability and importance; the first two only where both kinds of user are.
+    """Write roc, pr, gain, lift, calibration, probability and importance; the first four only where both kinds are.
 
     `chances` holds the chances by each forecast, the model's under `model`.
     """
@@ -33,6 +34,8 @@ def draw_plots(folder: Path, bought: Array, chances: dict[str, Array], importanc
     if 0 < bought.sum() < len(bought):
         plots["roc"] = lambda axes: _roc(axes, bought, chances)
         plots["pr"] = lambda axes: _pr(axes, bought, chances)
+        plots["gain"] = lambda axes: _gain(axes, bought, chances)
+        plots["lift"] = lambda axes: _lift(axes, bought, chances["model"])
     return [_save(folder / f"{name}.png", draw) for name, draw in sorted(plots.items())]
 
 
@@ -67,6 +70,26 @@ def _pr(axes: Axes, bought: Array, chances: dict[str, Array]) -> None:
         axes.plot(recall, precision, linestyle=style, color=_color(name), label=name)
     axes.set(
         title="Precision and recall", xlabel="share of buyers found", ylabel="share of chosen who buy", ylim=(0, 1.02)
+    )
+    axes.legend()
+
+
+def _gain(axes: Axes, bought: Array, chances: dict[str, Array]) -> None:
+    for (name, proba), style in zip(chances.items(), _STYLES, strict=False):
+        axes.plot(*gain_curve(bought, proba), linestyle=style, color=_color(name), label=name)
+    axes.set(title="Gain: buyers reached", xlabel="share of users taken, best first", ylabel="share of all buyers")
+    axes.legend()
+
+
+def _lift(axes: Axes, bought: Array, proba: Array) -> None:
+    tenths = deciles(bought, proba)
+    axes.bar([tenth.number for tenth in tenths], [tenth.lift for tenth in tenths], color=_BLUE)
+    axes.axhline(1, color=_GREY, linestyle=":", label="everyone")
+    axes.set(
+        title="Lift: how many times more buyers than among everyone",
+        xlabel="tenth of the users, best first",
+        ylabel="times",
+        xticks=[tenth.number for tenth in tenths],
     )
     axes.legend()
 

@@ -5,6 +5,7 @@ from anmodel.registry import ModelVersion
 _CHANCE = ("roc_auc", "pr_auc", "log_loss", "brier")
 _MODELS = {
     "model": "test_",
+    "bgnbd": "baseline_bgnbd_",
     "rfm": "baseline_rfm_",
     "frequency": "baseline_frequency_",
     "recency": "baseline_recency_",
@@ -38,4 +39,5 @@ def report(version: ModelVersion, *, new: bool) -> str:
         )
     if version.tags.get("notes"):
         lines.append(f"  note: {version.tags['notes']}")
+    lines.append("  its evaluation page: anmodel train --report evaluation.html")
     return "\n".join(lines)

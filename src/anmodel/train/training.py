@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import structlog
 
 from anmodel.lake import Lake
@@ -26,19 +27,15 @@ from anmodel.model import (
     quantiles,
     spend,
 )
-from anmodel.model.evaluation import (
-    Array,
-    UserBootstrap,
-    WeightedAuc,
-    forecast_metrics,
-    log_losses,
-    weighted_mean,
-)
+from anmodel.model.evaluation import forecast_metrics
 from anmodel.progress import ProgressLine
 from anmodel.registry import ModelVersion, Registry, code_versions
 from anmodel.snapshots.samples import Sample, read_manifest, read_sample
 from anmodel.train.baselines import baseline_chances, baseline_metrics
+from anmodel.train.card import card
+from anmodel.train.evaluating import evaluate
 from anmodel.train.leaks import suspects
+from anmodel.train.page import Page, write_page
 from anmodel.train.plots import draw_plots
 from anmodel.train.tuning import kept_search, tune
 
@@ -101,7 +98,7 @@ def train(
         log.warning("model limited", note=note)
     with tempfile.TemporaryDirectory() as folder:
         with _step("model measured"):
-            metrics = _measure(made, parts, Path(folder))
+            metrics = _measure(made, manifest, parts, Path(folder), model=registry.name)
         with _step("version registered"):
             version = registry.log(
                 made,
@@ -127,39 +124,26 @@ def _warnings(test: Sample) -> list[str]:
     ]
 
 
-def _measure(made: ContextAwareModel, parts: dict[str, Sample], folder: Path) -> dict[str, float]:
-    """Metrics of validation and test rows, of the baselines on the test rows, and the plots and files beside them."""
+def _measure(
+    made: ContextAwareModel, manifest: dict[str, Any], parts: dict[str, Sample], folder: Path, *, model: str
+) -> dict[str, float]:
+    """Metrics of the test rows, of the baselines on the same rows, and the page and files beside them."""
     metrics: dict[str, float] = {"notes": float(len(made.notes_))}
-    for part in ("val", "test"):
-        rows = parts[part]
-        forecast = made.forecast(rows.features)
-        metrics |= {f"{part}_{metric}": value for metric, value in forecast_metrics(rows.targets, forecast).items()}
-    test = parts["test"]
-    proba = forecast["purchase_proba"].to_numpy()
-    baselines = baseline_chances(parts["train"], test)
-    metrics |= baseline_metrics(parts["train"], test, baselines)
-    metrics |= _certainty(test, proba, baselines)
-    draw_plots(folder, test.bought, {"model": proba, **baselines}, made.feature_importance_)
+    train, test = parts["train"], parts["test"]
+    forecast = made.forecast(test.features)
+    metrics |= {f"test_{metric}": value for metric, value in forecast_metrics(test.targets, forecast).items()}
+    baselines = baseline_chances(train, test, made.horizon_days)
+    metrics |= baseline_metrics(train, test, baselines)
+    evaluation = evaluate(train, test, forecast, baselines)
+    metrics |= evaluation.metrics()
+    chances = {"model": forecast["purchase_proba"].to_numpy(), **baselines}
+    draw_plots(folder, test.bought, chances, made.feature_importance_)
+    sections = card(made, manifest, parts, metrics, evaluation)
+    write_page(folder, Page(model, made.horizon_days, sections, metrics, evaluation, _warnings(test)))
+    (folder / "evaluation.json").write_bytes(msgspec.json.format(msgspec.json.encode(evaluation), indent=1))
     (folder / "metrics.json").write_text(json.dumps(metrics, indent=1, sort_keys=True))
     (folder / "notes.txt").write_text("\n".join(made.notes_) or "Nothing to note.")
     return metrics
-
-
-def _certainty(test: Sample, proba: Array, baselines: dict[str, Array]) -> dict[str, float]:
-    """95 % intervals by users drawn anew: of the AUC, and of the log loss saved against the best baseline."""
-    draws = UserBootstrap(test.users)
-    losses = {name: log_losses(test.bought, chance) for name, chance in baselines.items()}
-    best = min(losses.values(), key=lambda loss: float(loss.mean()))
-    saved = best - log_losses(test.bought, proba)
-    low, high = draws.interval(weighted_mean(saved))
-    found = {
-        "test_log_loss_saved": float(saved.mean()),
-        "test_log_loss_saved_low": low,
-        "test_log_loss_saved_high": high,
-    }
-    if 0 < test.bought.sum() < len(test.bought):
-        found["test_roc_auc_low"], found["test_roc_auc_high"] = draws.interval(WeightedAuc(test.bought, proba))
-    return found
 
 
 def _parameters(made: ContextAwareModel, manifest: dict[str, Any], parts: dict[str, Sample]) -> dict[str, Any]:
