@@ -73,6 +73,7 @@ lock: $(VENV)/dev.done ## Lock the environments anew from pyproject.toml
 	  $(BIN)/uv pip compile pyproject.toml --extra $$stage $(LOCK) -c requirements/laptop.txt -o requirements/$$stage.txt || exit 1; done
 	@for group in console mlflow; do \
 	  $(BIN)/uv pip compile --group $$group $(LOCK) -c requirements/laptop.txt -o requirements/$$group.txt || exit 1; done
+	@$(BIN)/uv pip compile pyproject.toml --extra bgnbd $(LOCK) -c requirements/laptop.txt -o requirements/bgnbd.txt
 	@$(BIN)/uv pip compile --group airflow $(LOCK) -o requirements/airflow.txt
 	@$(BIN)/uv pip compile --group airflow-test $(LOCK) -c requirements/airflow.txt -o requirements/airflow-test.txt
 LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet

@@ -1,6 +1,7 @@
 """train: one snapshot in, one measured version of the model in a real MLflow registry out."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import mlflow
 import msgspec
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
@@ -21,11 +23,25 @@ from anmodel.snapshot.engine import Engine
 from anmodel.snapshot.training import build_training
 from anmodel.snapshots import contract
 from anmodel.snapshots.samples import read_manifest, read_sample
+from anmodel.train.page import CARD, PAGE
 from anmodel.train.report import report
 from anmodel.train.training import train
 from batch.synthetic import fill_lake, write_training
 
-PICTURES = {"roc.png", "pr.png", "calibration.png", "importance.png", "probability.png"}
+PICTURES = {
+    f"{name}.png" for name in ("roc", "pr", "gain", "lift", "calibration", "importance", "probability")
+}  # fmt: skip
+
+
+def change_rows(lake: Lake, change: Callable[[str, pd.DataFrame], None]) -> None:
+    """Change the frames of `write_training`'s parts in place, as if the snapshot step had made them so."""
+    manifest = lake.read_json("snapshots/model1/manifest.json")
+    for part, written in manifest["files"].items():
+        table = lake.read_table(msgspec.convert(written, Written).path("snapshots/model1", part)).to_pandas()
+        change(part, table)
+        changed = lake.add_table("snapshots/model1", part, pa.Table.from_pandas(table, preserve_index=False))
+        manifest["files"][part] = msgspec.to_builtins(changed)
+    lake.write_json("snapshots/model1/manifest.json", manifest)
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +85,7 @@ def test_the_version_keeps_contract_inputs_and_pictures(version: ModelVersion, r
     assert version.tags["code.anmodel"]
     assert version.tags["code.lightgbm"]
     files = {item.path for item in mlflow.MlflowClient(registry._uri).list_artifacts(version.run_id)}
-    assert files >= PICTURES | {"metrics.json", "contract.json", "notes.txt"}
+    assert files >= PICTURES | {"metrics.json", "contract.json", "notes.txt", "evaluation.json", PAGE, CARD}
     run = mlflow.MlflowClient(registry._uri).get_run(version.run_id)
     assert run.data.params["rows_train"] == "2000"
     assert mlflow.models.get_model_info(f"models:/{version.name}/{version.version}").signature is not None
@@ -78,17 +94,96 @@ def test_the_version_keeps_contract_inputs_and_pictures(version: ModelVersion, r
 def test_a_feature_that_knows_the_future_is_named(folder: Path, registry_of: Callable[[str], Registry]) -> None:
     lake = Lake(str(folder / "leaked"))
     write_training(lake, rows=600)
-    manifest = lake.read_json("snapshots/model1/manifest.json")
-    for part, written in manifest["files"].items():
-        table = lake.read_table(msgspec.convert(written, Written).path("snapshots/model1", part)).to_pandas()
-        table["orders_last_7d"] = table["will_purchase"].astype(float)
-        leaked = lake.add_table("snapshots/model1", part, pa.Table.from_pandas(table, preserve_index=False))
-        manifest["files"][part] = msgspec.to_builtins(leaked)
-    lake.write_json("snapshots/model1/manifest.json", manifest)
-    version, _ = train(lake, registry_of("test_train_leaked"), name="model1", threads=1)
+    change_rows(lake, lambda part, rows: rows.update({"orders_last_7d": rows["will_purchase"].astype(float)}))
+    registry = registry_of("test_train_leaked")
+    version, _ = train(lake, registry, name="model1", threads=1)
 
     assert "orders_last_7d alone tells buyers from others (ROC AUC 1.0)" in version.tags["notes"]
     assert "note: " in report(version, new=True)
+    page = registry.file(version, PAGE)
+    assert 'class="warning"' in page
+    assert page.index("orders_last_7d alone tells buyers") < page.index("It forecasts better than")
+    assert "**Warning:** orders_last_7d alone tells buyers" in registry.file(version, CARD)
+
+
+def test_the_page_holds_all_it_shows_and_the_figures_of_the_version(version: ModelVersion, registry: Registry) -> None:
+    page = registry.file(version, PAGE)
+
+    assert page.count('<img src="data:image/png;base64,') == len(PICTURES)
+    assert not re.search(r"<script|<link|https?://|src=\"(?!data:)|url\(", page)
+    assert 'class="warning"' not in page
+    for metric in ("test_roc_auc", "test_log_loss", "test_pr_auc", "baseline_rfm_brier", "baseline_recency_roc_auc"):
+        assert f"{version.metrics[metric]:.4f}" in page
+    assert "1,000 test rows of 200 users" in page
+    assert "200 of 200 test users (1,000 of 1,000 rows) were in the training rows" in page
+    assert all(f"<th>{title}</th>" in page for title in ("Region", "Known for", "Orders before", "Last seen", "Users"))
+
+
+def test_the_card_tells_purpose_data_figures_and_versions(version: ModelVersion, registry: Registry) -> None:
+    card = registry.file(version, CARD)
+
+    assert "## What it is for" in card
+    assert "| training | 2,000 rows of 400 users at 1 instants, 2026-03-01;" in card
+    assert "embargo of 7 days" in card
+    assert f"| features | {contract(7)['version']} |" in card
+    assert f"| ROC AUC | {version.metrics['test_roc_auc']:.4f} ({version.metrics['test_roc_auc_low']:.4f} to" in card
+    assert "**Warning:**" not in card
+
+
+def test_a_tiny_shop_gets_a_page_that_says_what_could_not_be_measured(
+    folder: Path, registry_of: Callable[[str], Registry]
+) -> None:
+    lake, registry = Lake(str(folder / "tiny")), registry_of("test_train_tiny")
+    write_training(lake, rows=60)
+
+    def nobody_buys(part: str, rows: pd.DataFrame) -> None:
+        rows["last_region"] = "<script>alert(1)</script>"
+        if part == "test":
+            rows["will_purchase"] = np.uint8(0)
+            rows["horizon_spend"] = 0.0
+            rows[["days_to_next_purchase", "next_purchase_amount"]] = np.nan
+
+    change_rows(lake, nobody_buys)
+    version, _ = train(lake, registry, name="model1", threads=1)
+    page, card = registry.file(version, PAGE), registry.file(version, CARD)
+
+    for text in (
+        "ROC AUC, PR AUC, gain and lift: the 30 test rows are without a buyer.",
+        "Errors of days and amount: no purchase in the test rows",
+        "The total of spend: nothing was spent in the test rows",
+        "Intervals are rough: they rest on 6 users",
+    ):
+        assert text in page
+        assert f"Not measured: {text}" in card
+    assert "<script>" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;</td><td>30</td>" in page
+    assert "nan" not in re.sub(r"base64,[^\"]*", "", page)
+
+
+def test_the_page_of_the_newest_version_is_written_to_a_file(
+    version: ModelVersion, mlflow_variables: dict[str, str], registry: Registry, tmp_path: Path
+) -> None:
+    page = tmp_path / "page.html"
+    environment = {**mlflow_variables, "MODEL_NAME": registry.name, "PARQUET_OUT": str(tmp_path)}
+    done = CliRunner().invoke(app, ["train", "--report", str(page)], env=environment, catch_exceptions=False)
+    newest = registry.newest()
+
+    assert newest is not None
+    assert done.exit_code == 0
+    assert page.read_text() == registry.file(newest, PAGE)
+    assert f"page.html tells of test_train version {newest.version}" in done.stdout
+
+
+def test_without_a_version_there_is_no_page(mlflow_variables: dict[str, str], tmp_path: Path) -> None:
+    environment = {**mlflow_variables, "MODEL_NAME": "test_train_none", "PARQUET_OUT": str(tmp_path)}
+
+    with pytest.raises(NotReadyError, match=r"test_train_none has no version yet\. Run `anmodel train`"):
+        CliRunner().invoke(app, ["train", "--report", "page.html"], env=environment, catch_exceptions=False)
+
+
+def test_a_file_that_an_older_version_lacks_is_named(version: ModelVersion, registry: Registry) -> None:
+    with pytest.raises(NotReadyError, match=r"has no other\.html: older code made it\. `anmodel train --force`"):
+        registry.file(version, "other.html")
 
 
 def test_the_same_rows_again_give_the_same_version_unless_forced(

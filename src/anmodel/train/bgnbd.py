@@ -60,9 +60,9 @@ def _within(model: Any, histories: pd.DataFrame, days: int) -> Array:
 
 def _fitted(histories: pd.DataFrame) -> Any:
     """A fitted BetaGeoModel; None, and a line in the log, when the optimiser gives up."""
-    clv = importlib.import_module("pymc_marketing.clv")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        clv = importlib.import_module("pymc_marketing.clv")
         try:
             model = clv.BetaGeoModel(data=histories.assign(customer_id=np.arange(len(histories))))
             model.fit(method="map", progressbar=False)

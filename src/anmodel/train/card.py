@@ -116,7 +116,7 @@ def _limits(made: ContextAwareModel, found: Evaluation) -> Section:
         "Limits",
         [
             *made.notes_,
-            *found.unmeasured,
+            *(f"Not measured: {text}" for text in found.unmeasured),
             "A season that begins after the newest training instant is not known to it.",
             "Labels of instants closer than the horizon overlap; intervals by users allow for that, counts of rows do "
             "not.",

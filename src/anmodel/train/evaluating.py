@@ -134,7 +134,7 @@ def _unmeasured(made: Evaluation, train: Sample, baselines: dict[str, Array]) ->
         told.append(
             f"BG/NBD as a baseline: fewer than {bgnbd.LEAST_USERS} users have ordered, or it could not be fitted."
             if bgnbd.available()
-            else "BG/NBD as a baseline: `anmodel[bgnbd]` is not installed where this was trained."
+            else "BG/NBD as a baseline: the package anmodel[bgnbd] is not installed where this was trained."
         )
     if made.users < _FEW_USERS:
         told.append(f"Intervals are rough: they rest on {made.users} users, {_FEW_USERS} would be few.")

@@ -14,10 +14,10 @@ from anmodel.train.evaluating import Evaluation
 PAGE = "evaluation.html"
 CARD = "model_card.md"
 BASELINES = {
-    "prevalence": "everyone the same",
-    "recency": "how lately seen",
-    "frequency": "orders of 30 days",
-    "rfm": "recency, frequency, money",
+    "prevalence": "prevalence (everyone the same)",
+    "recency": "recency (days since last seen)",
+    "frequency": "frequency (orders of 30 days)",
+    "rfm": "rfm (recency, frequency, money)",
     "bgnbd": "BG/NBD",
 }
 _PICTURES = ("roc", "pr", "gain", "lift", "calibration", "probability", "importance")
@@ -59,7 +59,7 @@ def verdict(found: Evaluation) -> str:
     best = found.best("log_loss")
     if best is None:
         return "There are no test rows to judge it by."
-    against = f"the best baseline ({BASELINES[best.baseline]})"
+    against = f"the best baseline, {BASELINES[best.baseline]}"
     told = f"log loss {best.model:.4f} against {best.other:.4f}, 95 % interval of the gain "
     told += f"{wording.signed(best.low)} to {wording.signed(best.high)}"
     if best.low > 0:
