@@ -123,7 +123,7 @@ def test_the_card_tells_purpose_data_figures_and_versions(version: ModelVersion,
     card = registry.file(version, CARD)
 
     assert "## What it is for" in card
-    assert "| training | 2,000 rows of 400 users at 1 instants, 2026-03-01;" in card
+    assert "| training | 2,000 rows of 400 users at one instant, 2026-03-01;" in card
     assert "embargo of 7 days" in card
     assert f"| features | {contract(7)['version']} |" in card
     assert f"| ROC AUC | {version.metrics['test_roc_auc']:.4f} ({version.metrics['test_roc_auc_low']:.4f} to" in card

@@ -1,5 +1,7 @@
 """What the evaluation page tells, against plain Python and known truths."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,8 +10,8 @@ from anmodel.model.evaluation import UserBootstrap, WeightedAuc
 from anmodel.snapshots.samples import Sample
 from anmodel.train.certainty import chance_gains, error_gain, total
 from anmodel.train.deciles import deciles, gain_curve
-from anmodel.train.evaluating import evaluate
-from anmodel.train.page import verdict
+from anmodel.train.evaluating import Evaluation, evaluate
+from anmodel.train.page import PAGE, Page, verdict, write_page
 from anmodel.train.segments import overlap, segments
 
 RANDOM = np.random.default_rng(0)
@@ -148,13 +150,49 @@ def test_users_of_training_and_new_ones_are_told_apart() -> None:
 def test_the_verdict_follows_the_interval_against_the_best_baseline() -> None:
     train, test = sample(900), sample(900, seed=1)
     truth = test.features["truth"].to_numpy()
-    spend = pd.DataFrame({"spend_median": np.zeros(900), "spend_mean": 20 * truth})
+    for proba, words in (
+        (truth, "It forecasts better than the best baseline, rfm (recency, frequency, money)"),
+        (np.clip(truth + 0.002, 0.2, 0.8), "It is not shown to forecast better"),
+        (1 - truth, "It forecasts worse"),
+    ):
+        assert verdict(evaluated(train, test, proba)).startswith(words)
 
-    def told(proba: np.ndarray) -> str:
-        forecast = {"purchase_proba": proba, "days_to_next_pred": 3.5, "next_purchase_amount_pred": 17.0}
-        baselines = {"prevalence": np.full(900, 0.5), "rfm": np.clip(truth, 0.2, 0.8)}
-        return verdict(evaluate(train, test, pd.DataFrame(forecast), spend, baselines))
 
-    assert told(truth).startswith("It forecasts better than the best baseline, rfm (recency, frequency, money)")
-    assert told(np.clip(truth + 0.002, 0.2, 0.8)).startswith("It is not shown to forecast better")
-    assert told(1 - truth).startswith("It forecasts worse")
+def test_errors_of_days_and_amount_are_those_of_buyers_alone() -> None:
+    train, test = sample(900), sample(900, seed=1)
+    for rows in (train, test):  # who is watched for longer than the horizon may be known to buy after it
+        rows.targets["days_to_next_purchase"] = rows.targets["days_to_next_purchase"].fillna(100.0)
+    buyers = test.targets[test.bought > 0]
+    found = {gain.metric: gain for gain in evaluated(train, test, np.full(900, 0.5)).errors}
+    median = train.targets["days_to_next_purchase"][train.bought > 0].median()
+
+    assert found["mae_days"].model == pytest.approx((buyers["days_to_next_purchase"] - 3.5).abs().mean())
+    assert found["mae_days"].other == pytest.approx((buyers["days_to_next_purchase"] - median).abs().mean())
+    assert found["mae_amount"].model == pytest.approx((buyers["next_purchase_amount"] - 17).abs().mean())
+    assert found["mae_spend"].model == pytest.approx(test.targets["horizon_spend"].mean())
+
+
+def test_other_horizons_have_a_table_where_they_are_measured(tmp_path: Path) -> None:
+    train, test = sample(300), sample(300, seed=1)
+    found = evaluated(train, test, np.full(300, 0.5))
+    metrics = {"test_ece": 0.05, "test_ece_14d": 0.012345, "test_roc_auc_14d": 0.7}
+    write_page(tmp_path, Page("shop", 7, [], metrics, found, []))
+    page = (tmp_path / PAGE).read_text()
+
+    assert "<td>14 days</td><td>0.7000</td><td>0.0123</td><td>–</td>" in page
+    write_page(tmp_path, Page("shop", 7, [], {"test_ece": 0.05}, found, []))
+    assert "other horizons" not in (tmp_path / PAGE).read_text()
+
+
+def evaluated(train: Sample, test: Sample, proba: np.ndarray) -> Evaluation:
+    """Against half of everyone, and against the truth bounded."""
+    forecast = {
+        "purchase_proba": proba,
+        "days_to_next_pred": 3.5,
+        "next_purchase_amount_pred": 17.0,
+        "spend_median": 0.0,
+        "spend_mean": 20 * proba,
+    }
+    truth = test.features["truth"].to_numpy()
+    baselines = {"prevalence": np.full(len(truth), 0.5), "rfm": np.clip(truth, 0.2, 0.8)}
+    return evaluate(train, test, pd.DataFrame(forecast), baselines)

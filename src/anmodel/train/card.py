@@ -68,15 +68,15 @@ def _data(manifest: dict[str, Any], parts: dict[str, Sample]) -> Section:
     for part, title in PARTS.items():
         rows, times = parts[part], manifest["instants"][part]
         facts[title.lower()] = (
-            f"{len(rows.bought):,} rows of {len(set(rows.users)):,} users at {len(times)} instants, "
-            f"{_between(times)}; {share(rows.bought.mean() if len(rows.bought) else float('nan'))} buy"
+            f"{len(rows.bought):,} rows of {len(set(rows.users)):,} users at {_instants(times)}; "
+            f"{share(rows.bought.mean() if len(rows.bought) else float('nan'))} buy"
         )
     return Section("Data", ["A row is a user as of an instant: features from before it, targets from after it."], facts)
 
 
-def _between(times: list[str]) -> str:
+def _instants(times: list[str]) -> str:
     first, last = times[0][:10], times[-1][:10]
-    return first if first == last else f"{first} to {last}"
+    return f"one instant, {first}" if len(times) == 1 else f"{len(times)} instants, {first} to {last}"
 
 
 def _method(made: ContextAwareModel) -> Section:

@@ -59,16 +59,14 @@ class Evaluation:
         return {name: value for name, value in found.items() if np.isfinite(value)}
 
 
-def evaluate(
-    train: Sample, test: Sample, forecast: pd.DataFrame, spend: pd.DataFrame, baselines: dict[str, Array]
-) -> Evaluation:
-    """Measure `forecast` and `spend`, what the model says of the test rows, against the baselines' chances and medians.
+def evaluate(train: Sample, test: Sample, forecast: pd.DataFrame, baselines: dict[str, Array]) -> Evaluation:
+    """Measure `forecast`, all that the model says of the test rows, against the baselines' chances and medians.
 
     Nothing is an error: what the rows are too few for is left out and said in `unmeasured`.
     """
     draws = UserBootstrap(test.users)
     proba = forecast["purchase_proba"].to_numpy(dtype=np.float64)
-    errors, totals = _spend(draws, train, test, spend)
+    errors, totals = _spend(draws, train, test, forecast)
     if test.bought.any():
         totals = {"buyers": total(draws, proba, test.bought)} | totals
     made = Evaluation(
@@ -92,8 +90,8 @@ def _outcome_errors(train: Sample, test: Sample, forecast: pd.DataFrame) -> list
     """Of buyers: the model's error of days and amount against that of training's median buyer."""
     found = []
     for name, (target, output) in _OUTCOMES.items():
-        before, outcome = _known(train, target), _known(test, target)
-        inside = np.isfinite(outcome)
+        before, outcome = _known(train, target)[train.bought > 0], _known(test, target)
+        inside = np.isfinite(outcome) & (test.bought > 0)
         if inside.any() and np.isfinite(before).any():
             said, happened = forecast[output].to_numpy(dtype=np.float64)[inside], outcome[inside]
             off, other = np.abs(happened - said), np.abs(happened - np.nanmedian(before))
@@ -102,13 +100,13 @@ def _outcome_errors(train: Sample, test: Sample, forecast: pd.DataFrame) -> list
 
 
 def _spend(
-    draws: UserBootstrap, train: Sample, test: Sample, spend: pd.DataFrame
+    draws: UserBootstrap, train: Sample, test: Sample, forecast: pd.DataFrame
 ) -> tuple[list[Gain], dict[str, Total]]:
     """Of every row: the median's error against training's median spend, and the total of the means."""
     before, spent = _known(train, "horizon_spend"), _known(test, "horizon_spend")
     if not (np.isfinite(before).any() and np.isfinite(spent).all()):
         return [], {}
-    median, mean = (spend[name].to_numpy(dtype=np.float64) for name in ("spend_median", "spend_mean"))
+    median, mean = (forecast[name].to_numpy(dtype=np.float64) for name in ("spend_median", "spend_mean"))
     off, other = np.abs(spent - median), np.abs(spent - np.nanmedian(before))
     gain = error_gain(draws, "mae_spend", "median user", off, other)
     return [gain], {"spend": total(draws, mean, spent)} if spent.any() else {}

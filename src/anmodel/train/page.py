@@ -1,6 +1,7 @@
 """Write the evaluation of a version: `evaluation.html`, one page with all it shows inside, and `model_card.md`."""
 
 import base64
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +21,7 @@ BASELINES = {
     "rfm": "rfm (recency, frequency, money)",
     "bgnbd": "BG/NBD",
 }
+_HORIZON = re.compile(r"test_ece_(\d+)d")
 _PICTURES = ("roc", "pr", "gain", "lift", "calibration", "probability", "importance")
 
 
@@ -47,6 +49,7 @@ def write_page(folder: Path, page: Page) -> None:
         "pictures": pictures,
         "verdict": verdict(page.found),
         "baselines": BASELINES,
+        "horizons": sorted(int(found[1]) for name in page.metrics if (found := _HORIZON.fullmatch(name))),
         "made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     }
     templates = _templates()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pandas as pd
 import structlog
 
 from anmodel.lake import Lake
@@ -93,12 +94,13 @@ def train(
         later = (parts["val"].features, parts["val"].targets)
         users = (parts["train"].users, parts["val"].users)
         made.fit(parts["train"].features, parts["train"].targets, validation=later, users=users, contract=contract)
-    made.notes_ += _warnings(parts["test"])
+    suspected = _warnings(parts["test"])
+    made.notes_ += suspected
     for note in made.notes_:
         log.warning("model limited", note=note)
     with tempfile.TemporaryDirectory() as folder:
         with _step("model measured"):
-            metrics = _measure(made, manifest, parts, Path(folder), model=registry.name)
+            metrics = _measure(made, manifest, parts, Path(folder), registry.name, suspected)
         with _step("version registered"):
             version = registry.log(
                 made,
@@ -125,7 +127,12 @@ def _warnings(test: Sample) -> list[str]:
 
 
 def _measure(
-    made: ContextAwareModel, manifest: dict[str, Any], parts: dict[str, Sample], folder: Path, *, model: str
+    made: ContextAwareModel,
+    manifest: dict[str, Any],
+    parts: dict[str, Sample],
+    folder: Path,
+    model: str,
+    suspected: list[str],
 ) -> dict[str, float]:
     """Metrics of the test rows, of the baselines on the same rows, and the page and files beside them."""
     metrics: dict[str, float] = {"notes": float(len(made.notes_))}
@@ -139,7 +146,7 @@ def _measure(
     chances = {"model": forecast["purchase_proba"].to_numpy(), **baselines}
     draw_plots(folder, test.bought, chances, made.feature_importance_)
     sections = card(made, manifest, parts, metrics, evaluation)
-    write_page(folder, Page(model, made.horizon_days, sections, metrics, evaluation, _warnings(test)))
+    write_page(folder, Page(model, made.horizon_days, sections, metrics, evaluation, suspected))
     (folder / "evaluation.json").write_bytes(msgspec.json.format(msgspec.json.encode(evaluation), indent=1))
     (folder / "metrics.json").write_text(json.dumps(metrics, indent=1, sort_keys=True))
     (folder / "notes.txt").write_text("\n".join(made.notes_) or "Nothing to note.")
