@@ -12,7 +12,7 @@ def number(value: float, digits: int = 4) -> str:
 
 def signed(value: float, digits: int = 4) -> str:
     """+0.0123 or −0.0123"""
-    return f"{value:+,.{digits}f}".replace("-", "−") if math.isfinite(value) else NONE
+    return f"{round(value, digits) + 0.0:+,.{digits}f}".replace("-", "−") if math.isfinite(value) else NONE
 
 
 def share(value: float, digits: int = 1) -> str:
