@@ -48,8 +48,7 @@ def _purpose(days: int) -> Section:
             f"It says of a shop's known users, as of an instant, how likely they buy within {days} days, when and for "
             "how much if they do, and what they spend in that time.",
             "Use it to choose whom to address first, to plan for totals, and to see why a user is likely to buy.",
-            "Not for users who were never seen before, nor for another shop than the one it learnt from, nor for other "
-            "horizons.",
+            "Not for users who were never seen before, nor for another shop than the one it learnt from.",
             "Not for what a message or a discount would change: who will buy is not who will buy because of it.",
             "Not for decisions about a person's credit, price, work or rights.",
         ],
