@@ -26,7 +26,7 @@ class Judged:
             **{name: rows[name].to_numpy(dtype=np.float64) for name in ("ours", "truth", "plan")},
             "feature": self.feature.scores(test.features),
             "hindsight": self.hindsight.scores(test.features),
-            "rfm": baseline_chances(train, test)["rfm"],
+            "rfm": baseline_chances(train, test, 7)["rfm"],
         }
         self._auc = {name: WeightedAuc(self.bought, said) for name, said in self.said.items()}
         self._draws = UserBootstrap(test.users)

@@ -77,8 +77,6 @@ METRICS = {
     "test_mae_amount": 96.5,
     "test_coverage_days": 0.803,
     "test_positive_rate": 0.217,
-    "val_roc_auc": 0.836,
-    "val_log_loss": 0.355,
     "baseline_rfm_roc_auc": 0.741,
     "baseline_rfm_log_loss": 0.431,
     "baseline_recency_roc_auc": 0.782,

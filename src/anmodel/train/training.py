@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import pandas as pd
 import structlog
 
 from anmodel.lake import Lake

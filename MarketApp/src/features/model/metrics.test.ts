@@ -4,7 +4,6 @@ import { qualityOf, verdictOf } from "@/features/model/metrics";
 
 const METRICS = {
   notes: 0,
-  val_log_loss: 0.3,
   test_log_loss: 0.32,
   baseline_rfm_log_loss: 0.37,
   baseline_recency_log_loss: 0.31,
@@ -22,7 +21,7 @@ test("one measure is one row, whoever it was measured for", () => {
   const rows = qualityOf(METRICS).rows.map(({ measure, values }) => [measure.name, values]);
   expect(rows).toEqual([
     ["roc_auc", { test: 0.8, alike: 0.5 }],
-    ["log_loss", { test: 0.32, val: 0.3, rfm: 0.37, recency: 0.31 }],
+    ["log_loss", { test: 0.32, rfm: 0.37, recency: 0.31 }],
     ["mae_days", { test: 1.8, alike: 1.9 }],
   ]);
 });
@@ -30,7 +29,7 @@ test("one measure is one row, whoever it was measured for", () => {
 test("the best is of those measured on the same days, in the measure's own direction", () => {
   const best = qualityOf(METRICS).rows.map((row) => row.best);
   expect(best).toEqual(["test", "recency", "test"]);
-  expect(qualityOf({ test_roc_auc: 0.9, val_roc_auc: 0.8 }).rows[0]?.best).toBeUndefined();
+  expect(qualityOf({ test_roc_auc: 0.9, odd: 0.8 }).rows[0]?.best).toBeUndefined();
 });
 
 test("what the table does not hold is kept by its name, but for the number of notes", () => {
@@ -42,7 +41,7 @@ test("what the table does not hold is kept by its name, but for the number of no
 });
 
 test("columns without a number are left out", () => {
-  expect(qualityOf(METRICS).columns).toEqual(["test", "val", "rfm", "recency", "alike"]);
+  expect(qualityOf(METRICS).columns).toEqual(["test", "rfm", "recency", "alike"]);
   expect(qualityOf({ test_f1: 0.4 }).columns).toEqual(["test"]);
   expect(qualityOf({})).toEqual({ rows: [], columns: [], rest: [] });
 });

@@ -84,13 +84,12 @@ export const DIRECTIONS = {
   none: "",
 } as const;
 
-export const COLUMNS = ["test", "val", "rfm", "recency", "alike"] as const;
+export const COLUMNS = ["test", "rfm", "recency", "alike"] as const;
 export type Column = (typeof COLUMNS)[number];
 
-/** Where each column's numbers stand. All are of the test days but those of `val`. */
+/** Where each column's numbers stand. All are of the test days. */
 const PREFIXES: Record<Column, readonly string[]> = {
   test: ["test_"],
-  val: ["val_"],
   rfm: ["baseline_rfm_"],
   recency: ["baseline_recency_"],
   alike: ["baseline_prevalence_", "baseline_median_"],
@@ -142,7 +141,7 @@ export function qualityOf(metrics: Readonly<Record<string, number>>): Quality {
 function bestOf({ better }: Measure, values: QualityRow["values"]): { best?: Column } {
   const rivals = COLUMNS.flatMap((column) => {
     const value = values[column];
-    return column === "val" || value === undefined ? [] : [{ column, value }];
+    return value === undefined ? [] : [{ column, value }];
   });
   if (rivals.length < 2 || (better !== "higher" && better !== "lower")) return {};
   const sign = better === "higher" ? 1 : -1;

@@ -12,7 +12,6 @@ import type { Format } from "@/lib/format";
 
 const TITLES: Record<Column, { label: string; meaning: string }> = {
   test: { label: "Model", meaning: "On the latest days, which it never saw" },
-  val: { label: "Validation", meaning: "The model on the days it was tuned on" },
   rfm: { label: "RFM", meaning: "A simple rule of recency, frequency and money, on the test days" },
   recency: { label: "Recency", meaning: "A simple rule of the days since the last visit, on the test days" },
   alike: { label: "All alike", meaning: "Everybody gets the share of buyers, and the median day and amount, on the test days" },
