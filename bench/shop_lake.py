@@ -9,8 +9,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from anmodel.lake import DayEntry, Lake, OneFile
+from anmodel.lake import DayEntry, Lake, OneFile, Written
 from anmodel.lake.manifest import day_folder
 from anmodel.lake.reading import manifest_of
 from anmodel.snapshot.engine import Engine
@@ -29,15 +32,34 @@ def make_lake(folder: Path, *, events: int, users: int, days: int) -> Lake:
             newest = engine.rows(f"SELECT toUnixTimestamp64Milli(max(ts)) AS ms FROM file('{file}', 'Parquet')")[0][
                 "ms"
             ]
-            entry = DayEntry(
-                rows=count,
-                files=OneFile(lake.add_file(day_folder(start.date()), "part", file)),
-                fingerprint=f"{count}-{number}",
-                newest=datetime.fromtimestamp(newest / 1000, UTC),
-                exported_at=start + timedelta(days=1),
-            )
-            lake.write_json(manifest_of(start.date()), msgspec.to_builtins(entry))
+            written = lake.add_file(day_folder(start.date()), "part", file)
+            _put_manifest(lake, written, count, datetime.fromtimestamp(newest / 1000, UTC))
     return lake
+
+
+def lake_of(folder: Path, events: pa.Table) -> Lake:
+    """Write these events, which have the lake's columns."""
+    lake = Lake(str(folder))
+    events = events.sort_by("ts")
+    days = pc.cast(events["ts"], pa.date32()).to_numpy()
+    _, starts = np.unique(days, return_index=True)
+    for start, end in zip(starts, [*starts[1:], len(days)], strict=True):
+        of_day = events.slice(start, end - start)
+        newest = of_day["ts"][-1].as_py()
+        _put_manifest(lake, lake.add_table(day_folder(newest.date()), "part", of_day), len(of_day), newest)
+    return lake
+
+
+def _put_manifest(lake: Lake, written: Written, rows: int, newest: datetime) -> None:
+    """Let the day of the newest event have this file."""
+    entry = DayEntry(
+        rows=rows,
+        files=OneFile(written),
+        fingerprint=f"{rows}-{newest.isoformat()}",
+        newest=newest,
+        exported_at=newest + timedelta(days=1),
+    )
+    lake.write_json(manifest_of(newest.date()), msgspec.to_builtins(entry))
 
 
 def _events_sql(day: int, start: datetime, count: int, users: int) -> str:
