@@ -134,7 +134,9 @@ def _worth(bought: Array, every: list[Array], without: list[Array], draws: UserB
 
 
 def _mean_difference(ours: list[WeightedAuc], theirs: list[WeightedAuc]) -> Statistic:
-    return lambda weights: float(np.mean([one(weights) - other(weights) for one, other in zip(ours, theirs, strict=True)]))
+    return lambda weights: float(
+        np.mean([one(weights) - other(weights) for one, other in zip(ours, theirs, strict=True)])
+    )
 
 
 def _print(name: str, auc: float, parts: Mapping[str, Sample], worths: Mapping[str, Worth]) -> None:

@@ -24,7 +24,10 @@ def features_as_of(events: Sequence[Row], t: datetime) -> Row | None:
     _recency(row, past, t)
     _carts(row, past, t)
     _ratios(row)
-    _sequence(row, past)
+    _sequence(row, past, t)
+    _sessions(row, past, t)
+    _items(row, past)
+    _search(row, past, t)
     row["last_region"] = past[-1]["region"]
     row["last_item"] = next((event["item_id"] for event in reversed(past) if event["item_id"]), "")
     row["trend_popularity_mean"] = row["trend_popularity_max"] = None
@@ -84,13 +87,12 @@ def _volume(row: Row, past: list[Row], t: datetime) -> None:
     }
     for name, kind in names.items():
         row[name] = len(_of(past, kind))
+    row["events_last_1h"] = len(_last(past, 1 / 24, t))
     for days in (1, 3, 7, 30, 90):
         row[f"events_last_{days}d"] = len(_last(past, days, t))
-    row["active_days_last_30d"] = sum(
-        any(t - (back + 1) * DAY <= event["ts"] < t - back * DAY for event in past) for back in range(30)
-    )
+    first_of_day = {event["ts"].date(): event for event in reversed(past)}.values()
+    row["active_days_last_30d"] = len(_last(list(first_of_day), 30, t))
     row["views_last_7d"] = len(_last(_of(past, "product_view"), 7, t))
-    row["searches_last_7d"] = len(_last(_of(past, "search"), 7, t))
     for days in (3, 7, 30, 90):
         row[f"purchases_last_{days}d"] = len(_last(_of(past, "purchase"), days, t))
     row["total_orders"] = len(_orders(past))
@@ -130,14 +132,15 @@ def _recency(row: Row, past: list[Row], t: datetime) -> None:
     _rhythm(row, past, t)
 
 
-def _rhythm(row: Row, past: list[Row], t: datetime) -> None:
-    def decayed(values: Iterable[tuple[Row, float]], days: int) -> float:
-        return sum(value * 0.5 ** ((t - event["ts"]) / DAY / days) for event, value in values)
+def _decayed(t: datetime, values: Iterable[tuple[Row, float]], days: int) -> float:
+    return sum(value * 0.5 ** ((t - event["ts"]) / DAY / days) for event, value in values)
 
+
+def _rhythm(row: Row, past: list[Row], t: datetime) -> None:
     orders = _orders(past)
     for days in (7, 21, 60):
-        row[f"orders_decayed_{days}d"] = decayed(((order, 1.0) for order in orders), days)
-    row["spent_decayed_21d"] = decayed(((event, event["price"] or 0) for event in _of(past, "purchase")), 21)
+        row[f"orders_decayed_{days}d"] = _decayed(t, ((order, 1.0) for order in orders), days)
+    row["spent_decayed_21d"] = _decayed(t, ((event, event["price"] or 0) for event in _of(past, "purchase")), 21)
     gaps = [(later["ts"] - order["ts"]) / DAY for order, later in pairwise(orders)]
     row["days_between_orders_spread"] = pstdev(gaps) if len(gaps) > 1 else None
 
@@ -167,15 +170,78 @@ def _ratios(row: Row) -> None:
         ("micro_purchase_growth", "purchases", 3, 7),
         ("micro_spent_growth", "spent", 3, 7),
         ("month_event_growth", "events", 7, 30),
+        ("quarter_event_growth", "events", 30, 90),
+        ("quarter_order_growth", "orders", 30, 90),
     ):
         base = row[f"{column}_last_{long}d"] / long
         row[name] = row[f"{column}_last_{short}d"] / short / base if base else None
     row["micro_purchase_ratio"] = row["purchases_last_3d"] / row["events_last_3d"] if row["events_last_3d"] else None
 
 
-def _sequence(row: Row, past: list[Row]) -> None:
+def _sequence(row: Row, past: list[Row], t: datetime) -> None:
     newest = past[-50:]
     for kind in EVENT_TYPES:
         row[f"seq_{kind}"] = len(_of(newest, kind)) / len(newest)
     row["last_event_type"] = past[-1]["event_type"]
     row["previous_event_type"] = past[-2]["event_type"] if len(past) > 1 else ""
+    for name, before, after in (
+        ("search_to_view", "search", "product_view"),
+        ("view_to_view", "product_view", "product_view"),
+        ("view_to_cart", "product_view", "add_to_cart"),
+        ("cart_to_purchase", "add_to_cart", "purchase"),
+        ("purchase_to_view", "purchase", "product_view"),
+        ("view_to_leave", "product_view", "leave"),
+        ("cart_to_leave", "add_to_cart", "leave"),
+    ):
+        steps = [(second, 1.0) for first, second in pairwise(past) if _step(first, second) == (before, after)]
+        row[f"{name}_decayed_7d"] = _decayed(t, steps, 7)
+
+
+def _step(first: Row, second: Row) -> tuple[str, str]:
+    together = first["session_id"] == second["session_id"]
+    return first["event_type"], second["event_type"] if together else "leave"
+
+
+def _sessions(row: Row, past: list[Row], t: datetime) -> None:
+    began: dict[str, Row] = {}
+    for event in past:
+        began.setdefault(event["session_id"], event)
+    starts = list(began.values())
+    for days in (7, 30):
+        row[f"sessions_last_{days}d"] = len(_last(starts, days, t))
+    since = past
+    for place, event in enumerate(past):
+        if event["event_type"] == "purchase":
+            since = past[place + 1 :]
+    row["sessions_since_purchase"] = sum(any(event is start for event in since) for start in starts)
+    newest = next(place for place, event in enumerate(past) if event is starts[-1])
+    row["session_events"] = len(past[newest:])
+    row["session_minutes"] = (past[-1]["ts"] - starts[-1]["ts"]) / timedelta(minutes=1)
+    row["events_per_session"] = len(past) / len(starts)
+    gaps = [(later["ts"] - start["ts"]) / DAY for start, later in pairwise(starts)]
+    row["days_between_sessions"] = sum(gaps) / len(gaps) if gaps else None
+
+
+def _items(row: Row, past: list[Row]) -> None:
+    prices = [event["price"] for event in _of(past, "product_view") if event["price"] is not None]
+    viewed = row["avg_price_viewed"] = sum(prices) / len(prices) if prices else None
+    row["last_price_viewed"] = prices[-1] if prices else None
+    bought = row["total_spent"] / row["total_purchases"] if row["total_purchases"] else None
+    row["price_bought_to_viewed"] = bought / viewed if bought is not None and viewed else None
+    items = [event["item_id"] for event in past if event["item_id"]]
+    known = [item for place, item in enumerate(items) if item in items[:place]]
+    row["known_item_share"] = len(known) / len(items) if items else None
+    row["last_item_events"] = items.count(items[-1]) if items else None
+    value = 0.0
+    for event in past:
+        value += (event["price"] or 0) if event["event_type"] == "add_to_cart" else 0
+        value = 0.0 if event["event_type"] == "purchase" else value
+    row["open_cart_value"] = value
+
+
+def _search(row: Row, past: list[Row], t: datetime) -> None:
+    searches = _of(past, "search")
+    row["searches_last_7d"] = len(_last(searches, 7, t))
+    row["days_since_last_search"] = (t - searches[-1]["ts"]) / DAY if searches else None
+    followed = [first for first, second in pairwise(past) if _step(first, second) == ("search", "product_view")]
+    row["search_follow_through"] = len(followed) / len(searches) if searches else None

@@ -2,13 +2,12 @@
 
 A feature's SQL is a ClickHouse expression. A number's and a category's SQL see, for one user and one instant t:
 
-- `age`, the days from an event back to t, over the user's events of the last 90 days before t, for aggregates:
-  `countIf(age <= 7)` counts those in [t − 7 d, t);
-- an event's `type`, `spent` (its price if it is a purchase, else 0, in whole 1/10000 of the currency: whole numbers
-  add up to the same sum in any order) and `new_order` (whether it is an order's first purchase);
 - `latest(x)`, the value of a running column x of `history.HISTORY` at the user's newest event before t, however old;
+- `within(x, 7d)`, by how much a running count or sum x grew in [t − 7 d, t), for each window of `WINDOWS`;
 - the names of other features, and `t_ms`, t itself in milliseconds;
 - `trends.mean` and `trends.max`, what was published of search interest in the user's region before t.
+
+Money is in whole 1/10000 of the currency: whole numbers add up to the same sum in any order.
 
 An order is a session with a purchase, and counts from its first one; a basket of ten lines is ten purchases, one order.
 """
@@ -22,8 +21,11 @@ from anmodel.snapshots.history import DECAY_DAYS, SEQUENCE_LENGTH
 
 Kind = Literal["number", "category"]
 
-WINDOW_DAYS = 90
-"""How far back aggregates over `age` see."""
+WINDOWS = {
+    name: round(hours * 3_600_000)
+    for name, hours in {"1h": 1, "1d": 24, "3d": 72, "7d": 168, "30d": 720, "90d": 2160}.items()
+}
+"""How far back `within` sees, in milliseconds."""
 
 
 class Feature(msgspec.Struct, frozen=True):
@@ -64,72 +66,68 @@ _VOLUME = (
     _number("volume", "total_sessions", "sessions", "sessions ever", "latest(sessions)"),
     _number("volume", "total_clicks", "clicks", "clicks ever", "latest(clicks)"),
     _number("volume", "total_views", "views", "product views ever", "latest(views)"),
-    _number("volume", "total_searches", "searches", "searches ever", "latest(searches)"),
     _number("volume", "total_carts", "carts", "items put into the cart ever", "latest(carts)"),
     _number("volume", "total_purchases", "purchases", "items bought ever", "latest(purchases)"),
     _number("volume", "total_orders", "orders", "orders ever", "latest(orders)"),
     _number("volume", "distinct_items", "items", "different items seen", "latest(items)"),
-    _number("volume", "events_last_1d", "events", "events in the last day", "countIf(age <= 1)"),
-    _number("volume", "events_last_3d", "events", "events in the last 3 days", "countIf(age <= 3)"),
-    _number("volume", "events_last_7d", "events", "events in the last 7 days", "countIf(age <= 7)"),
-    _number("volume", "events_last_30d", "events", "events in the last 30 days", "countIf(age <= 30)"),
-    _number("volume", "events_last_90d", "events", "events in the last 90 days", "countIf(age <= 90)"),
+    _number("volume", "events_last_1d", "events", "events in the last day", "within(events, 1d)"),
+    _number("volume", "events_last_3d", "events", "events in the last 3 days", "within(events, 3d)"),
+    _number("volume", "events_last_7d", "events", "events in the last 7 days", "within(events, 7d)"),
+    _number("volume", "events_last_30d", "events", "events in the last 30 days", "within(events, 30d)"),
+    _number("volume", "events_last_90d", "events", "events in the last 90 days", "within(events, 90d)"),
     _number(
         "volume",
         "active_days_last_30d",
         "days",
-        "of the last 30 spans of 24 hours, those with an event",
-        "bitCount(groupBitOrIf(bitShiftLeft(toUInt64(1), toUInt8(least(ceil(age) - 1, 63))), age <= 30))",
+        "calendar days (UTC) with an event, of those whose first event lies in the last 30 days",
+        "within(days, 30d)",
     ),
     _number(
         "volume",
         "views_last_7d",
         "views",
         "product views in the last 7 days",
-        "countIf(type = 'product_view' AND age <= 7)",
-    ),
-    _number(
-        "volume", "searches_last_7d", "searches", "searches in the last 7 days", "countIf(type = 'search' AND age <= 7)"
+        "within(views, 7d)",
     ),
     _number(
         "volume",
         "purchases_last_3d",
         "purchases",
         "items bought in the last 3 days",
-        "countIf(type = 'purchase' AND age <= 3)",
+        "within(purchases, 3d)",
     ),
     _number(
         "volume",
         "purchases_last_7d",
         "purchases",
         "items bought in the last 7 days",
-        "countIf(type = 'purchase' AND age <= 7)",
+        "within(purchases, 7d)",
     ),
     _number(
         "volume",
         "purchases_last_30d",
         "purchases",
         "items bought in the last 30 days",
-        "countIf(type = 'purchase' AND age <= 30)",
+        "within(purchases, 30d)",
     ),
     _number(
         "volume",
         "purchases_last_90d",
         "purchases",
         "items bought in the last 90 days",
-        "countIf(type = 'purchase' AND age <= 90)",
+        "within(purchases, 90d)",
     ),
-    _number("volume", "orders_last_7d", "orders", "orders in the last 7 days", "countIf(new_order AND age <= 7)"),
-    _number("volume", "orders_last_30d", "orders", "orders in the last 30 days", "countIf(new_order AND age <= 30)"),
-    _number("volume", "orders_last_90d", "orders", "orders in the last 90 days", "countIf(new_order AND age <= 90)"),
+    _number("volume", "orders_last_7d", "orders", "orders in the last 7 days", "within(orders, 7d)"),
+    _number("volume", "orders_last_30d", "orders", "orders in the last 30 days", "within(orders, 30d)"),
+    _number("volume", "orders_last_90d", "orders", "orders in the last 90 days", "within(orders, 90d)"),
 )
 
 _SPEND = (
     _number("spend", "total_spent", "money", "spent ever", "latest(spent_total) / 10000"),
-    _number("spend", "spent_last_3d", "money", "spent in the last 3 days", "sumIf(spent, age <= 3) / 10000"),
-    _number("spend", "spent_last_7d", "money", "spent in the last 7 days", "sumIf(spent, age <= 7) / 10000"),
-    _number("spend", "spent_last_30d", "money", "spent in the last 30 days", "sumIf(spent, age <= 30) / 10000"),
-    _number("spend", "spent_last_90d", "money", "spent in the last 90 days", "sumIf(spent, age <= 90) / 10000"),
+    _number("spend", "spent_last_3d", "money", "spent in the last 3 days", "within(spent_total, 3d) / 10000"),
+    _number("spend", "spent_last_7d", "money", "spent in the last 7 days", "within(spent_total, 7d) / 10000"),
+    _number("spend", "spent_last_30d", "money", "spent in the last 30 days", "within(spent_total, 30d) / 10000"),
+    _number("spend", "spent_last_90d", "money", "spent in the last 90 days", "within(spent_total, 90d) / 10000"),
     _number("spend", "avg_order_value", "money", "average order", "total_spent / nullIf(total_orders, 0)"),
     _number(
         "spend",
@@ -233,7 +231,7 @@ _CARTS = (
         "carts_last_7d",
         "carts",
         "items put into the cart in the last 7 days",
-        "countIf(type = 'add_to_cart' AND age <= 7)",
+        "within(carts, 7d)",
     ),
     _number(
         "carts",
@@ -248,13 +246,14 @@ _CARTS = (
             f"open_carts_last_{days}d",
             "carts",
             f"items put into the cart in the last {'day' if days == 1 else f'{days} days'}, no purchase since",
-            f"least(countIf(type = 'add_to_cart' AND age <= {days}), carts_since_purchase)",
+            f"least(within(carts, {days}d), carts_since_purchase)",
         )
         for days in (1, 3, 7)
     ),
 )
 
 _MICRO = (
+    _number("micro-trends", "events_last_1h", "events", "events in the last hour", "within(events, 1h)"),
     _number(
         "micro-trends",
         "micro_event_growth",
@@ -290,7 +289,31 @@ _MICRO = (
         "events a day, last 7 days over last 30: 1 is steady, more is growth",
         _growth("events_last_7d", 7, "events_last_30d", 30),
     ),
+    _number(
+        "micro-trends",
+        "quarter_event_growth",
+        "ratio",
+        "events a day, last 30 days over last 90: 1 is steady, more is growth",
+        _growth("events_last_30d", 30, "events_last_90d", 90),
+    ),
+    _number(
+        "micro-trends",
+        "quarter_order_growth",
+        "ratio",
+        "orders a day, last 30 days over last 90: 1 is steady, more is growth",
+        _growth("orders_last_30d", 30, "orders_last_90d", 90),
+    ),
 )
+
+_STEPS = {
+    "search_to_view": "from a search to a product view",
+    "view_to_view": "from one product view to the next",
+    "view_to_cart": "from a product view into the cart",
+    "cart_to_purchase": "from the cart to a purchase",
+    "purchase_to_view": "from a purchase to a product view",
+    "view_to_leave": "left after a product view",
+    "cart_to_leave": "left after putting an item into the cart",
+}
 
 _SEQUENCE = (
     *(
@@ -303,6 +326,16 @@ _SEQUENCE = (
         )
         for place, event_type in enumerate(EVENT_TYPES, 1)
     ),
+    *(
+        _number(
+            "sequence",
+            f"{name}_decayed_{DECAY_DAYS[0]}d",
+            "steps",
+            f"{meaning}, each time worth half as much for every {DECAY_DAYS[0]} days since",
+            f"latest({name}_decay) / exp2((t_ms - latest(first_ms)) / {DECAY_DAYS[0] * 86_400_000})",
+        )
+        for name, meaning in _STEPS.items()
+    ),
     _category("sequence", "last_event_type", "newest event", "latest(type)"),
     _category("sequence", "previous_event_type", "event before the newest", "latest(previous_type)"),
 )
@@ -310,6 +343,84 @@ _SEQUENCE = (
 _PLACE = (
     _category("place", "last_region", "region of the newest event", "latest(region)"),
     _category("place", "last_item", "newest item", "latest(last_item)"),
+)
+
+_SESSIONS = (
+    _number("sessions", "sessions_last_7d", "sessions", "sessions begun in the last 7 days", "within(sessions, 7d)"),
+    _number("sessions", "sessions_last_30d", "sessions", "sessions begun in the last 30 days", "within(sessions, 30d)"),
+    _number(
+        "sessions",
+        "sessions_since_purchase",
+        "sessions",
+        "sessions begun since the newest purchase",
+        "latest(sessions) - latest(sessions_at_purchase)",
+    ),
+    _number("sessions", "session_events", "events", "events since the newest session began", "latest(session_events)"),
+    _number(
+        "sessions",
+        "session_minutes",
+        "minutes",
+        "minutes from the begin of the newest session to the newest event",
+        "(latest(ts_ms) - latest(session_ms)) / 60000",
+    ),
+    _number(
+        "sessions", "events_per_session", "events", "events a session", "total_events / greatest(total_sessions, 1)"
+    ),
+    _number(
+        "sessions",
+        "days_between_sessions",
+        "days",
+        "average days from the begin of one session to that of the next",
+        "(latest(session_ms) - latest(first_ms)) / 86400000 / nullIf(total_sessions - 1, 0)",
+    ),
+)
+
+_ITEMS = (
+    _number(
+        "items",
+        "avg_price_viewed",
+        "money",
+        "average price of the products viewed",
+        "latest(viewed_total) / 10000 / nullIf(latest(viewed_priced), 0)",
+    ),
+    _number(
+        "items", "last_price_viewed", "money", "price of the newest product viewed", "latest(last_viewed_price) / 10000"
+    ),
+    _number(
+        "items",
+        "price_bought_to_viewed",
+        "ratio",
+        "average price of the items bought over that of the products viewed",
+        "total_spent / nullIf(total_purchases, 0) / nullIf(avg_price_viewed, 0)",
+    ),
+    _number(
+        "items",
+        "known_item_share",
+        "share",
+        "share of events with an item whose item was seen before",
+        "1 - distinct_items / nullIf(latest(item_events), 0)",
+    ),
+    _number("items", "last_item_events", "events", "events of the newest item", "latest(last_item_events)"),
+    _number(
+        "items",
+        "open_cart_value",
+        "money",
+        "value of the items put into the cart since the newest purchase",
+        "(latest(cart_value) - latest(cart_value_at_purchase)) / 10000",
+    ),
+)
+
+_SEARCH = (
+    _number("search", "total_searches", "searches", "searches ever", "latest(searches)"),
+    _number("search", "searches_last_7d", "searches", "searches in the last 7 days", "within(searches, 7d)"),
+    _number("search", "days_since_last_search", "days", "days since the newest search", _days_since("searched_ms")),
+    _number(
+        "search",
+        "search_follow_through",
+        "share",
+        "share of searches that a product view followed at once",
+        "latest(searches_viewed) / nullIf(total_searches, 0)",
+    ),
 )
 
 _TRENDS = (
@@ -330,6 +441,9 @@ FEATURES: tuple[Feature, ...] = (
     *_CARTS,
     *_MICRO,
     *_SEQUENCE,
+    *_SESSIONS,
+    *_ITEMS,
+    *_SEARCH,
     *_PLACE,
     *_TRENDS,
 )

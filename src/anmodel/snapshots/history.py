@@ -2,78 +2,143 @@
 
 All events of a user are put in order (ts, then event_id) and become arrays; a running column is an array as long,
 whose n-th place holds the value up to and with the n-th event. No array function here is worse than linear in the
-events of a user; a lambda that captured an array would be.
+events of a user; a lambda that captured an array would be. The columns are made in layers, each reading those above it
+by name: a name in its own layer is an expression, which the engine would analyse anew wherever it is read.
 """
+
+from collections.abc import Mapping
 
 from anmodel.events import EVENT_TYPES
 
 SEQUENCE_LENGTH = 50
 """Events the sequence embedding looks back."""
 
-_NEVER_MS = "toInt64(9000000000000000)"
-
-_FLAGS = {
-    **{f"is_{event_type}": f"arrayMap(x -> toUInt8(x = '{event_type}'), type)" for event_type in EVENT_TYPES},
-    "new_order": "arrayMap((x, n) -> toUInt8(x AND n = 1), is_purchase, arrayEnumerateUniq(session_id, is_purchase))",
-    "spent": "arrayMap((x, p) -> if(x, ifNull(p, 0), 0), is_purchase, price)",
-    "count_carts": "arrayCumSum(is_add_to_cart)",
-}
-"""One value an event; each may use those above it."""
-
-
 DECAY_DAYS = (7, 21, 60)
 """Half-lives of decayed counts."""
 
+_NEVER_MS = "toInt64(9000000000000000)"
+
+TRANSITIONS = {
+    "search_to_view": ("search", "product_view"),
+    "view_to_view": ("product_view", "product_view"),
+    "view_to_cart": ("product_view", "add_to_cart"),
+    "cart_to_purchase": ("add_to_cart", "purchase"),
+    "purchase_to_view": ("purchase", "product_view"),
+    "view_to_leave": ("product_view", None),
+    "cart_to_leave": ("add_to_cart", None),
+}
+"""Steps from an event to the next one of its session; None: to a next one that is of another session."""
+
+
+def _worth(days: int) -> str:
+    """Of each event: twice as much for every so many days that it lies after the first event.
+
+    A sum of these, divided by what an instant is worth, is a count in which all lose half their worth in that time. A
+    double holds a thousand half-lives.
+    """
+    return f"arrayMap(ms -> exp2((ms - first_ms) / {days * 86_400_000}), ts_ms)"
+
 
 def _decayed(values: str, days: int) -> str:
-    """Their sum, each worth twice as much for every so many days that it lies after the first event.
+    return f"arrayCumSum(arrayMap((x, w) -> x * w, {values}, worth_{days}))"
 
-    Divided by what an instant is worth, it is the sum of values that lose half their worth in that time. A double holds
-    a thousand half-lives.
-    """
-    worth = f"exp2((ms - first) / {days * 86_400_000})"
-    return f"arrayCumSum(arrayMap((x, ms, first) -> x * {worth}, {values}, ts_ms, at_first_ms))"
+
+def _transition(before: str, after: str | None) -> str:
+    """Decayed by the shortest half-life, each from its second event on."""
+    step = "NOT same" if after is None else f"same AND x = '{after}'"
+    return (
+        f"arrayCumSum(arrayMap((b, x, same, w) -> if(b = '{before}' AND {step}, w, 0), "
+        f"previous_type, type, same_session, worth_{DECAY_DAYS[0]}))"
+    )
 
 
 def _first_times(values: str) -> str:
-    """How many different values so far."""
-    return f"arrayCumSum(arrayMap(n -> n = 1, arrayEnumerateUniq({values})))"
+    """1 where a value occurs for the first time."""
+    return f"arrayMap(n -> toUInt8(n = 1), arrayEnumerateUniq({values}))"
 
 
 def _newest(value: str, flag: str) -> str:
     """The value at the newest event that has the flag, null before the first."""
-    kept = f"arrayFill(x -> x.1 = 1, arrayMap((f, v) -> (f, v), {flag}, {value}))"
-    return f"arrayMap(x -> if(x.1 = 1, toNullable(x.2), NULL), {kept})"
+    kept = f"arrayFill((v, f) -> f = 1, {value}, {flag})"
+    return f"arrayMap((v, n) -> if(n > 0, toNullable(v), NULL), {kept}, arrayCumSum({flag}))"
+
+
+def _at_newest(value: str, flag: str) -> str:
+    """The same of a count, 0 before the first."""
+    return f"arrayMap(x -> ifNull(x, 0), {_newest(value, flag)})"
 
 
 def _sequence() -> str:
     """At each event, how many of its last SEQUENCE_LENGTH events were of each type, as EVENT_TYPES orders them."""
-    sums = [f"arrayCumSum(is_{event_type})" for event_type in EVENT_TYPES]
+    sums = [f"sum_{event_type}" for event_type in EVENT_TYPES]
     recent = [f"arrayMap((now, before) -> now - before, {s}, arrayShiftRight({s}, {SEQUENCE_LENGTH}, 0))" for s in sums]
     names = ", ".join("abcdef"[: len(EVENT_TYPES)])
     return f"arrayMap(({names}) -> [{names}], {', '.join(recent)})"
 
 
+_FLAGS = {
+    **{f"is_{event_type}": f"arrayMap(x -> toUInt8(x = '{event_type}'), type)" for event_type in EVENT_TYPES},
+    "new_order": (
+        "arrayMap((x, n) -> toUInt8(x = 'purchase' AND n = 1), type, "
+        "arrayEnumerateUniq(session_id, arrayMap(x -> x = 'purchase', type)))"
+    ),
+    "new_session": _first_times("session_id"),
+    "has_item": "arrayMap(x -> toUInt8(x != ''), item_id)",
+    "previous_type": "arrayShiftRight(type, 1, '')",
+    "same_session": "arrayMap((x, before) -> toUInt8(x = before), session_id, arrayShiftRight(session_id, 1, ''))",
+    **{f"worth_{days}": _worth(days) for days in DECAY_DAYS},
+}
+"""One value an event."""
+
+_SUMS = {
+    **{f"sum_{event_type}": f"arrayCumSum(is_{event_type})" for event_type in EVENT_TYPES},
+    "sum_sessions": "arrayCumSum(new_session)",
+    "sum_cart_value": "arrayCumSum(arrayMap((x, p) -> if(x, ifNull(p, 0), 0), is_add_to_cart, price))",
+    "ordered_ms": _newest("ts_ms", "new_order"),
+    "spent": "arrayMap((x, p) -> if(x, ifNull(p, 0), 0), is_purchase, price)",
+    "view_has_price": "arrayMap((x, p) -> toUInt8(x AND p IS NOT NULL), is_product_view, price)",
+}
+"""Values that several running columns are made of."""
+
 HISTORY = {
     "events": "arrayEnumerate(ts_ms)",
-    "days": _first_times("arrayMap(x -> intDiv(x, 86400000), ts_ms)"),
-    "sessions": _first_times("session_id"),
-    "items": "arrayCumSum(arrayMap((x, n) -> x != '' AND n = 1, item_id, arrayEnumerateUniq(item_id)))",
-    "clicks": "arrayCumSum(is_click)",
-    "views": "arrayCumSum(is_product_view)",
-    "searches": "arrayCumSum(is_search)",
-    "carts": "count_carts",
-    "purchases": "arrayCumSum(is_purchase)",
+    "days": f"arrayCumSum({_first_times('arrayMap(x -> intDiv(x, 86400000), ts_ms)')})",
+    "sessions": "sum_sessions",
+    "sessions_at_purchase": _at_newest("sum_sessions", "is_purchase"),
+    "session_ms": "arrayFill((ms, new) -> new = 1, ts_ms, new_session)",
+    "session_events": (
+        "arrayMap((n, began) -> n - began + 1, arrayEnumerate(ts_ms), "
+        "arrayFill((n, new) -> new = 1, arrayEnumerate(ts_ms), new_session))"
+    ),
+    "items": f"arrayCumSum(arrayMap((x, new) -> x * new, has_item, {_first_times('item_id')}))",
+    "item_events": "arrayCumSum(has_item)",
+    "last_item": "arrayFill(x -> x != '', item_id)",
+    "last_item_events": _newest("arrayEnumerateUniq(item_id)", "has_item"),
+    "clicks": "sum_click",
+    "views": "sum_product_view",
+    "searches": "sum_search",
+    "searches_viewed": (
+        "arrayCumSum(arrayMap((b, x, same) -> toUInt8(b = 'search' AND x AND same), "
+        "previous_type, is_product_view, same_session))"
+    ),
+    "carts": "sum_add_to_cart",
+    "carts_at_purchase": _at_newest("sum_add_to_cart", "is_purchase"),
+    "cart_value": "sum_cart_value",
+    "cart_value_at_purchase": _at_newest("sum_cart_value", "is_purchase"),
+    "purchases": "sum_purchase",
     "orders": "arrayCumSum(new_order)",
     "spent_total": "arrayCumSum(spent)",
-    "carts_at_purchase": f"arrayMap(x -> ifNull(x, 0), {_newest('count_carts', 'is_purchase')})",
     "last_price": _newest("spent", "is_purchase"),
+    "viewed_total": "arrayCumSum(arrayMap((x, p) -> if(x, ifNull(p, 0), 0), view_has_price, price))",
+    "viewed_priced": "arrayCumSum(view_has_price)",
+    "last_viewed_price": _newest("arrayMap(p -> ifNull(p, 0), price)", "view_has_price"),
     "ts_ms": "ts_ms",
-    "first_ms": "arrayWithConstant(length(ts_ms), ts_ms[1])",
+    "first_ms": "arrayWithConstant(length(ts_ms), first_ms)",
     "bought_ms": _newest("ts_ms", "is_purchase"),
     "carted_ms": _newest("ts_ms", "is_add_to_cart"),
     "viewed_ms": _newest("ts_ms", "is_product_view"),
-    "ordered_ms": _newest("ts_ms", "new_order"),
+    "searched_ms": _newest("ts_ms", "is_search"),
+    "ordered_ms": "ordered_ms",
     "first_order_ms": (
         "arrayMap((n, first) -> if(n > 0, toNullable(first), NULL), arrayCumSum(new_order), "
         "arrayWithConstant(length(ts_ms), ts_ms[indexOf(new_order, 1)]))"
@@ -82,13 +147,13 @@ HISTORY = {
     f"spent_decay_{DECAY_DAYS[1]}": _decayed("spent", DECAY_DAYS[1]),
     "gap_squares": (
         "arrayCumSum(arrayMap((x, ms, before) -> if(x AND before > 0, pow((ms - before) / 86400000, 2), 0), "
-        "new_order, ts_ms, arrayShiftRight(arrayMap(ms -> ifNull(ms, 0), at_ordered_ms), 1, toInt64(0))))"
+        "new_order, ts_ms, arrayShiftRight(arrayMap(ms -> ifNull(ms, 0), ordered_ms), 1, toInt64(0))))"
     ),
+    **{f"{name}_decay": _transition(*step) for name, step in TRANSITIONS.items()},
     "sequence": _sequence(),
     "type": "type",
-    "previous_type": "arrayShiftRight(type, 1, '')",
+    "previous_type": "previous_type",
     "region": "region",
-    "last_item": "arrayFill(x -> x != '', item_id)",
 }
 """The running columns and the SQL of each; `latest(x)` in a feature names one.
 
@@ -97,9 +162,7 @@ Counts and sums run from the user's first event; `…_ms` are instants in millis
 
 
 def histories_sql(source: str, where: str, before_ms: int) -> str:
-    """CTEs `events_of` and `histories`: one row a user, arrays in order of time, of events before the given instant."""
-    flags = "".join(f",\n        {sql} AS {name}" for name, sql in _FLAGS.items())
-    running = "".join(f",\n        {sql} AS at_{name}" for name, sql in HISTORY.items())
+    """CTEs down to `histories`: one row a user, arrays in order of time, of events before the given instant."""
     return f"""\
 events_of AS (
     SELECT user_id, arraySort(groupArray((toUnixTimestamp64Milli(ts), event_id, toString(event_type), session_id,
@@ -107,8 +170,17 @@ events_of AS (
     FROM {source} WHERE ts < fromUnixTimestamp64Milli({before_ms}, 'UTC') AND {where}
     GROUP BY user_id
 ),
-histories AS (
+ordered AS (
     SELECT user_id, events.1 AS ts_ms, events.3 AS type, events.4 AS session_id, events.5 AS region,
-        events.6 AS item_id, events.7 AS price, arrayShiftLeft(ts_ms, 1, {_NEVER_MS}) AS next_ms{flags}{running}
+        events.6 AS item_id, events.7 AS price, events[1].1 AS first_ms,
+        arrayShiftLeft(events.1, 1, {_NEVER_MS}) AS next_ms
     FROM events_of
-)"""
+),
+{_layer("flagged", "ordered", _FLAGS)},
+{_layer("summed", "flagged", _SUMS)},
+{_layer("histories", "summed", {f"at_{name}": sql for name, sql in HISTORY.items()})}"""
+
+
+def _layer(name: str, below: str, columns: Mapping[str, str]) -> str:
+    added = "".join(f",\n        {sql} AS {column}" for column, sql in columns.items())
+    return f"{name} AS (\n    SELECT *{added}\n    FROM {below}\n)"

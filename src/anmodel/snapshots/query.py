@@ -14,12 +14,12 @@ with the columns of `events_raw`, without repeats: the table with FINAL, or `fil
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from anmodel.errors import ContractError
-from anmodel.snapshots.features import FEATURES, WINDOW_DAYS, Feature
+from anmodel.snapshots.features import FEATURES, WINDOWS, Feature
 from anmodel.snapshots.history import HISTORY, histories_sql
 
 FEATURE_NAMES: tuple[str, ...] = tuple(feature.name for feature in FEATURES)
@@ -39,7 +39,9 @@ TRENDS_DAYS = 30
 """Search interest published longer ago than this is not used."""
 
 _DAY_MS = 86_400_000
+_LONG_AGO_MS = -9_000_000_000_000_000
 _LATEST = re.compile(r"latest\((\w+)\)")
+_WITHIN = re.compile(r"within\((\w+), (\w+)\)")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -175,29 +177,58 @@ def _outer(feature: Feature) -> str:
 
 def _with(source: str, instants: Sequence[int], where: str, trends: str | None) -> str:
     """The common table expressions down to `rows` (features of user × instant) and `trends` (region × instant)."""
-    features = ",\n        ".join(
-        f"{_expand(feature.sql)} AS {feature.name}" for feature in FEATURES if feature.block != "trends"
-    )
+    expanded = {feature.name: _expand(feature.sql) for feature in FEATURES if feature.block != "trends"}
+    features = ",\n        ".join(f"{sql} AS {name}" for name, sql in expanded.items())
     running = ", ".join(f"at_{name}" for name in HISTORY)
+    held = ",\n        ".join(_held())
+    looks, reached = _looks(instants)
     return f"""\
 WITH {_array(sorted(instants))} AS instants,
 {histories_sql(source, where, max(instants))},
 running AS (
-    SELECT user_id, ts_ms, next_ms, type, spent, new_order, {running}
-    FROM histories ARRAY JOIN ts_ms, next_ms, type, spent, new_order, {running}
+    SELECT user_id, ts_ms, next_ms, {running} FROM histories ARRAY JOIN ts_ms, next_ms, {running}
 ),
 seen AS (
-    SELECT user_id, t_ms, (t_ms - ts_ms) / {_DAY_MS} AS age, t_ms <= next_ms AS newest,
-        type, spent, new_order, {running}
-    FROM running ARRAY JOIN arrayFilter(
-        t -> t > ts_ms AND (t <= next_ms OR t <= ts_ms + {WINDOW_DAYS * _DAY_MS}), instants) AS t_ms
+    SELECT user_id, look.2 AS t_ms, look.3 AS back, {running}
+    FROM (SELECT *, {_reached("ts_ms", reached)} AS before, {_reached("next_ms", reached)} AS until FROM running)
+    ARRAY JOIN arraySlice({looks}, before + 1, until - before) AS look
+),
+held AS (
+    SELECT user_id, t_ms,
+        {held}
+    FROM seen GROUP BY user_id, t_ms
 ),
 rows AS (
     SELECT user_id, t_ms,
         {features}
-    FROM seen GROUP BY user_id, t_ms
+    FROM held
 ),
 trends AS ({_trends(trends)})"""
+
+
+def _looks(instants: Sequence[int]) -> tuple[str, dict[int, int]]:
+    """The looks back from all instants, in order of where they end, and how many end at or before each such place.
+
+    A look is (where it ends, its instant, how far back that is), in milliseconds; an event is the newest one of those
+    that end after it and not after the next event.
+    """
+    ends = sorted((instant - back, instant, back) for instant in instants for back in (0, *WINDOWS.values()))
+    looks = ", ".join(f"({end}, {instant}, {back})" for end, instant, back in ends)
+    reached = {_LONG_AGO_MS: 0} | {end: number for number, (end, _, _) in enumerate(ends, 1)}
+    return f"[{looks}]::Array(Tuple(Int64, Int64, Int64))", reached
+
+
+def _reached(column: str, reached: Mapping[int, int]) -> str:
+    """How many looks end at or before an instant: a search by halves, where a filter would try them all."""
+    ends = f"[{', '.join(map(str, reached))}]::Array(Int64)"
+    return f"transform(roundDown({column}, {ends}), {ends}, [{', '.join(map(str, reached.values()))}])"
+
+
+def _held() -> Iterator[str]:
+    """Running columns at an instant, and at the starts of the windows that features read."""
+    yield from (f"anyIf(at_{name}, back = 0) AS now_{name}" for name in HISTORY)
+    read = {(found[1], found[2]) for feature in FEATURES for found in _WITHIN.finditer(feature.sql)}
+    yield from (f"anyIf(at_{name}, back = {WINDOWS[window]}) AS {name}_{window}_ago" for name, window in sorted(read))
 
 
 def _trends(trends: str | None) -> str:
@@ -226,5 +257,5 @@ def _array(instants: Sequence[int]) -> str:
 
 
 def _expand(sql: str) -> str:
-    """`latest(x)` written out."""
-    return _LATEST.sub(r"anyIf(at_\1, newest)", sql)
+    """`latest(x)` and `within(x, window)` written out."""
+    return _WITHIN.sub(r"(now_\1 - \1_\2_ago)", _LATEST.sub(r"now_\1", sql))
