@@ -3,11 +3,11 @@
 On the training snapshot of two shops: Complete Journey as of day 301 (2017-10-29), before the days that
 `completejourney` forecasts, and the generator's shoppers. The chance is fitted as `anmodel train` does it, with early
 stopping and calibration on the validation rows, and measured on the later test rows; differences are means over seeds,
-their 95 % intervals draw users. A gain below 0 is a block that costs more than it brings.
+their 95 % intervals draw users and seeds. A gain below 0 is a block that costs more than it brings.
 """
 
 import argparse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -51,7 +51,7 @@ def main(arguments: list[str]) -> bool:
     parser = argparse.ArgumentParser(prog="bench ablation", description=__doc__)
     parser.add_argument("--shoppers", type=int, default=2_000)
     parser.add_argument("--max-rows", type=int, default=60_000, help="rows of a training snapshot")
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=5)
     options = parser.parse_args(arguments)
     rows: list[Row] = []
     intervals: dict[str, dict[str, list[float]]] = {}
@@ -125,18 +125,27 @@ def _chances(parts: Mapping[str, Sample], names: list[str], seed: int) -> Array:
 
 
 def _worth(bought: Array, every: list[Array], without: list[Array], draws: UserBootstrap) -> Worth:
-    auc = _mean_difference([WeightedAuc(bought, p) for p in every], [WeightedAuc(bought, p) for p in without])
-    saved = np.mean([log_losses(bought, p) for p in without], axis=0) - np.mean(
-        [log_losses(bought, p) for p in every], axis=0
-    )
     ones = np.ones(len(bought))
-    return Worth((auc(ones), *draws.interval(auc)), (float(saved.mean()), *draws.interval(weighted_mean(saved))))
+    auc = [[WeightedAuc(bought, proba) for proba in made] for made in (every, without)]
+    loss = [[weighted_mean(-log_losses(bought, proba)) for proba in made] for made in (every, without)]
+    return Worth(*((_mean(*each)(ones), *draws.interval(_drawn(*each))) for each in (auc, loss)))
 
 
-def _mean_difference(ours: list[WeightedAuc], theirs: list[WeightedAuc]) -> Statistic:
+def _mean(ours: Sequence[Statistic], theirs: Sequence[Statistic]) -> Statistic:
     return lambda weights: float(
-        np.mean([one(weights) - other(weights) for one, other in zip(ours, theirs, strict=True)])
+        np.mean([each(weights) for each in ours]) - np.mean([each(weights) for each in theirs])
     )
+
+
+def _drawn(ours: Sequence[Statistic], theirs: Sequence[Statistic]) -> Statistic:
+    """The same of seeds drawn with replacement: two fits of the same rows differ, too."""
+    random = np.random.default_rng(0)
+
+    def difference(weights: Array) -> float:
+        some, others = (random.integers(0, len(made), len(made)) for made in (ours, theirs))
+        return _mean([ours[seed] for seed in some], [theirs[seed] for seed in others])(weights)
+
+    return difference
 
 
 def _print(name: str, auc: float, parts: Mapping[str, Sample], worths: Mapping[str, Worth]) -> None:

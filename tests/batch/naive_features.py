@@ -7,8 +7,6 @@ from itertools import pairwise
 from statistics import pstdev
 from typing import Any
 
-from anmodel.events import EVENT_TYPES
-
 DAY = timedelta(days=1)
 Row = dict[str, Any]
 
@@ -28,8 +26,6 @@ def features_as_of(events: Sequence[Row], t: datetime) -> Row | None:
     _sessions(row, past, t)
     _items(row, past)
     _search(row, past, t)
-    row["last_region"] = past[-1]["region"]
-    row["last_item"] = next((event["item_id"] for event in reversed(past) if event["item_id"]), "")
     row["trend_popularity_mean"] = row["trend_popularity_max"] = None
     return row
 
@@ -80,20 +76,17 @@ def _volume(row: Row, past: list[Row], t: datetime) -> None:
     row["distinct_items"] = len({event["item_id"] for event in past} - {""})
     names = {
         "total_clicks": "click",
-        "total_views": "product_view",
-        "total_searches": "search",
         "total_carts": "add_to_cart",
         "total_purchases": "purchase",
     }
     for name, kind in names.items():
         row[name] = len(_of(past, kind))
     row["events_last_1h"] = len(_last(past, 1 / 24, t))
-    for days in (1, 3, 7, 30, 90):
+    for days in (3, 7, 30, 90):
         row[f"events_last_{days}d"] = len(_last(past, days, t))
     first_of_day = {event["ts"].date(): event for event in reversed(past)}.values()
     row["active_days_last_30d"] = len(_last(list(first_of_day), 30, t))
-    row["views_last_7d"] = len(_last(_of(past, "product_view"), 7, t))
-    for days in (3, 7, 30, 90):
+    for days in (3, 7, 30):
         row[f"purchases_last_{days}d"] = len(_last(_of(past, "purchase"), days, t))
     row["total_orders"] = len(_orders(past))
     for days in (7, 30, 90):
@@ -155,16 +148,14 @@ def _carts(row: Row, past: list[Row], t: datetime) -> None:
         elif event["event_type"] == "add_to_cart":
             open_carts.append(event)
     row["carts_since_purchase"] = len(open_carts)
-    for days in (1, 3, 7):
+    for days in (1, 3):
         row[f"open_carts_last_{days}d"] = len(_last(open_carts, days, t))
 
 
 def _ratios(row: Row) -> None:
-    row["conversion_rate"] = row["total_purchases"] / row["total_events"]
     row["conversion_rate_30d"] = row["purchases_last_30d"] / max(1, row["events_last_30d"])
     row["purchase_frequency"] = row["total_purchases"] / row["active_days"]
     row["events_per_day"] = row["total_events"] / row["active_days"]
-    row["cart_conversion"] = row["total_purchases"] / row["total_carts"] if row["total_carts"] else None
     for name, column, short, long in (
         ("micro_event_growth", "events", 3, 7),
         ("micro_purchase_growth", "purchases", 3, 7),
@@ -179,22 +170,17 @@ def _ratios(row: Row) -> None:
 
 
 def _sequence(row: Row, past: list[Row], t: datetime) -> None:
-    newest = past[-50:]
-    for kind in EVENT_TYPES:
-        row[f"seq_{kind}"] = len(_of(newest, kind)) / len(newest)
     row["last_event_type"] = past[-1]["event_type"]
     row["previous_event_type"] = past[-2]["event_type"] if len(past) > 1 else ""
     for name, before, after in (
         ("search_to_view", "search", "product_view"),
-        ("view_to_view", "product_view", "product_view"),
         ("view_to_cart", "product_view", "add_to_cart"),
         ("cart_to_purchase", "add_to_cart", "purchase"),
-        ("purchase_to_view", "purchase", "product_view"),
         ("view_to_leave", "product_view", "leave"),
         ("cart_to_leave", "add_to_cart", "leave"),
     ):
         steps = [(second, 1.0) for first, second in pairwise(past) if _step(first, second) == (before, after)]
-        row[f"{name}_decayed_7d"] = _decayed(t, steps, 7)
+        row[f"seq_{name}"] = _decayed(t, steps, 7)
 
 
 def _step(first: Row, second: Row) -> tuple[str, str]:

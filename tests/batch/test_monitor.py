@@ -78,12 +78,12 @@ def test_a_feature_that_moved_is_found_and_only_an_important_one_alarms(
 ) -> None:
     moved = feature_rows(1500, seed=9)[0]
     moved["days_since_last"] += 6
-    moved["seq_search"] += 6
+    moved["seq_search_to_view"] += 6
     found = by_name(drift(model, daily(tmp_path, moved)))
 
-    assert model.feature_importance_["days_since_last"] > 0.01 > model.feature_importance_["seq_search"]
+    assert model.feature_importance_["days_since_last"] > 0.01 > model.feature_importance_["seq_search_to_view"]
     assert found["psi", "days_since_last"].level == "alarm"
-    assert found["psi", "seq_search"].level == "warn"
+    assert found["psi", "seq_search_to_view"].level == "warn"
     assert found["psi", "total_spent"].level == "ok"
     assert found["chance_psi", ""].level == "alarm"
 

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from anmodel.snapshots.features import STEP_MEANINGS
 from anmodel.snapshots.history import DECAY_DAYS
 
 
@@ -131,7 +132,16 @@ def _overdue(value: float) -> str:
     return f"{share} % of the usual time between orders has passed" + (", an order is due" if value >= 1 else "")
 
 
+def _days_apart(what: str) -> Callable[[float], str]:
+    return lambda value: f"average time between {what}: {_counted(round(value, 1), 'days')}"
+
+
+def _step(meaning: str) -> Callable[[float], str]:
+    return lambda value: f"{meaning}: {number(round(value, 1))} of late, older ones counted less"
+
+
 _WEEK = ("last 3 days", "the last 7 days")
+_QUARTER = ("last 30 days", "the last 90 days")
 _SPECIAL: dict[str, Callable[[float], str]] = {
     "micro_event_growth": _growth("activity", *_WEEK),
     "micro_purchase_growth": _growth("purchases", *_WEEK),
@@ -139,13 +149,26 @@ _SPECIAL: dict[str, Callable[[float], str]] = {
     "month_event_growth": _growth("activity", "last 7 days", "the last 30 days"),
     "order_overdue": _overdue,
     "recency_score": lambda value: f"newest event: {_ago(1 / value - 1)}" if value > 0 else "newest event: long ago",
-    "days_between_orders": lambda value: f"average time between orders: {_counted(round(value, 1), 'days')}",
+    "quarter_event_growth": _growth("activity", *_QUARTER),
+    "quarter_order_growth": _growth("orders", *_QUARTER),
+    "days_between_orders": _days_apart("orders"),
+    "days_between_sessions": _days_apart("sessions"),
     "days_between_orders_spread": lambda value: f"time between orders varies by {_counted(round(value, 1), 'days')}",
     **dict.fromkeys(
         (f"orders_decayed_{days}d" for days in DECAY_DAYS),
         lambda value: f"orders of late, older ones counted less: {number(round(value, 1))}",
     ),
     f"spent_decayed_{DECAY_DAYS[1]}d": lambda value: f"{number(value)} spent of late, older purchases counted less",
+    **{f"seq_{name}": _step(meaning) for name, meaning in STEP_MEANINGS.items()},
+    "session_minutes": lambda value: f"length of the newest session so far: {number(round(value))} min",
+    "price_bought_to_viewed": lambda value: f"items bought cost {number(round(100 * value))} % of those viewed",
+    "known_item_share": lambda value: f"{number(round(100 * value))} % of the items seen were known from before",
+    "last_item_events": lambda value: f"newest item seen {'once' if value == 1 else f'{number(value)} times'}",
+    "open_cart_value": lambda value: (
+        f"{number(value)} worth of items put into the cart, no purchase since"
+        if value
+        else "no item of known price waits in the cart"
+    ),
     "active_days_last_30d": lambda value: f"active on {number(value)} of the last 30 days",
 }
 """Features whose meaning and number do not make a phrase."""
@@ -159,11 +182,20 @@ _ABSENT = {
     "order_overdue": "fewer than two orders yet",
     "avg_order_value": "no order yet",
     "last_purchase_price": "nothing bought yet",
-    "cart_conversion": "nothing put into the cart yet",
     "micro_event_growth": "no events in the last 7 days",
     "micro_purchase_growth": "nothing bought in the last 7 days",
     "micro_spent_growth": "nothing spent in the last 7 days",
     "micro_purchase_ratio": "no events in the last 3 days",
     "month_event_growth": "no events in the last 30 days",
+    "quarter_event_growth": "no events in the last 90 days",
+    "quarter_order_growth": "no orders in the last 90 days",
+    "days_between_sessions": "one session so far",
+    "avg_price_viewed": "no price seen yet",
+    "last_price_viewed": "no price seen yet",
+    "price_bought_to_viewed": "nothing bought or no price seen yet",
+    "known_item_share": "no item seen yet",
+    "last_item_events": "no item seen yet",
+    "days_since_last_search": "no search yet",
+    "search_follow_through": "no search yet",
 }
 """What it means for a user that a feature has no value."""

@@ -62,9 +62,11 @@ class Engine:
     ) -> None:
         self._session.close()
 
-    def write(self, target: Path, sql: str) -> None:
-        """Write a query's rows to a Parquet file."""
-        self.run(f"INSERT INTO FUNCTION file('{quoted(str(target))}', 'Parquet') {sql}")
+    def write(self, target: Path, sql: str, *, partition: str = "") -> None:
+        """Write a query's rows to a Parquet file; by `partition`, an expression whose text stands in the target's name
+        for {_partition_id}, to one file for each of its values."""
+        by = f" PARTITION BY {partition}" if partition else ""
+        self.run(f"INSERT INTO FUNCTION file('{quoted(str(target))}', 'Parquet'){by} {sql}")
 
     def rows(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
         """A small answer's rows. `{name:Type}` in the text takes its value from `parameters`."""

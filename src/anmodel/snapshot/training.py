@@ -116,21 +116,27 @@ def _chunks(rows: int, events: int) -> int:
 
 
 def _write_parts(lake: Lake, engine: Engine, scratch: Path, name: str, planned: Plan) -> dict[str, Part]:
-    """Write the three files, in order of time and user."""
-    sizes: dict[str, tuple[int, float]] = {}
+    """Write the three files in one pass, in order of time and user."""
     chunks = f"file('{quoted(str(scratch))}/chunk-*.parquet', 'Parquet')"
-    for part, condition in _conditions(engine, chunks, planned):
-        target = scratch / f"{part}.parquet"
-        engine.write(target, f"SELECT * FROM {chunks} WHERE {condition} ORDER BY snapshot_time, user_id")
-        rows = pq.read_metadata(target).num_rows
-        if not rows:
-            raise InputError(f"the {part} part has no rows: too few users were active. Collect more events")
-        bought = pq.read_table(target, columns=["will_purchase"])["will_purchase"]
-        sizes[part] = rows, pc.sum(bought).as_py() / rows
-    return {
-        part: Part(*sizes[part], lake.add_file(f"snapshots/{name}", part, scratch / f"{part}.parquet"))
-        for part in PARTS
-    }
+    engine.write(
+        scratch / "part-{_partition_id}.parquet",
+        f"SELECT * FROM {chunks} ORDER BY snapshot_time, user_id",
+        partition=_part_sql(engine, chunks, planned),
+    )
+    return {part: _part(lake, name, part, scratch / f"part-{part}.parquet") for part in PARTS}
+
+
+def _part(lake: Lake, name: str, part: str, file: Path) -> Part:
+    if not file.exists():
+        raise InputError(f"the {part} part has no rows: too few users were active. Collect more events")
+    bought = pq.ParquetFile(file).read(["will_purchase"])["will_purchase"]
+    return Part(len(bought), pc.sum(bought).as_py() / len(bought), lake.add_file(f"snapshots/{name}", part, file))
+
+
+def _part_sql(engine: Engine, chunks: str, planned: Plan) -> str:
+    """The name of the part that a row belongs to, in SQL."""
+    cases = ", ".join(f"{condition}, '{part}'" for part, condition in _conditions(engine, chunks, planned))
+    return f"multiIf({cases}, 'none')"
 
 
 def _conditions(engine: Engine, chunks: str, planned: Plan) -> Iterator[tuple[str, str]]:

@@ -16,8 +16,7 @@ from typing import Literal
 
 import msgspec
 
-from anmodel.events import EVENT_TYPES
-from anmodel.snapshots.history import DECAY_DAYS, SEQUENCE_LENGTH
+from anmodel.snapshots.history import DECAY_DAYS
 
 Kind = Literal["number", "category"]
 
@@ -65,12 +64,10 @@ _VOLUME = (
     _number("volume", "active_days", "days", "calendar days (UTC) with an event", "latest(days)"),
     _number("volume", "total_sessions", "sessions", "sessions ever", "latest(sessions)"),
     _number("volume", "total_clicks", "clicks", "clicks ever", "latest(clicks)"),
-    _number("volume", "total_views", "views", "product views ever", "latest(views)"),
     _number("volume", "total_carts", "carts", "items put into the cart ever", "latest(carts)"),
     _number("volume", "total_purchases", "purchases", "items bought ever", "latest(purchases)"),
     _number("volume", "total_orders", "orders", "orders ever", "latest(orders)"),
     _number("volume", "distinct_items", "items", "different items seen", "latest(items)"),
-    _number("volume", "events_last_1d", "events", "events in the last day", "within(events, 1d)"),
     _number("volume", "events_last_3d", "events", "events in the last 3 days", "within(events, 3d)"),
     _number("volume", "events_last_7d", "events", "events in the last 7 days", "within(events, 7d)"),
     _number("volume", "events_last_30d", "events", "events in the last 30 days", "within(events, 30d)"),
@@ -79,15 +76,8 @@ _VOLUME = (
         "volume",
         "active_days_last_30d",
         "days",
-        "calendar days (UTC) with an event, of those whose first event lies in the last 30 days",
+        "calendar days (UTC) whose first event lies in the last 30 days",
         "within(days, 30d)",
-    ),
-    _number(
-        "volume",
-        "views_last_7d",
-        "views",
-        "product views in the last 7 days",
-        "within(views, 7d)",
     ),
     _number(
         "volume",
@@ -109,13 +99,6 @@ _VOLUME = (
         "purchases",
         "items bought in the last 30 days",
         "within(purchases, 30d)",
-    ),
-    _number(
-        "volume",
-        "purchases_last_90d",
-        "purchases",
-        "items bought in the last 90 days",
-        "within(purchases, 90d)",
     ),
     _number("volume", "orders_last_7d", "orders", "orders in the last 7 days", "within(orders, 7d)"),
     _number("volume", "orders_last_30d", "orders", "orders in the last 30 days", "within(orders, 30d)"),
@@ -168,13 +151,6 @@ _RECENCY = (
 _RATES = (
     _number(
         "rates",
-        "conversion_rate",
-        "share",
-        "share of events that are purchases",
-        "total_purchases / greatest(total_events, 1)",
-    ),
-    _number(
-        "rates",
         "conversion_rate_30d",
         "share",
         "share of the last 30 days' events that are purchases",
@@ -188,13 +164,6 @@ _RATES = (
         "total_purchases / greatest(active_days, 1)",
     ),
     _number("rates", "events_per_day", "events", "events an active day", "total_events / greatest(active_days, 1)"),
-    _number(
-        "rates",
-        "cart_conversion",
-        "ratio",
-        "items bought per item put into the cart",
-        "total_purchases / nullIf(total_carts, 0)",
-    ),
 )
 
 _RHYTHM = (
@@ -248,7 +217,7 @@ _CARTS = (
             f"items put into the cart in the last {'day' if days == 1 else f'{days} days'}, no purchase since",
             f"least(within(carts, {days}d), carts_since_purchase)",
         )
-        for days in (1, 3, 7)
+        for days in (1, 3)
     ),
 )
 
@@ -305,12 +274,10 @@ _MICRO = (
     ),
 )
 
-_STEPS = {
+STEP_MEANINGS = {
     "search_to_view": "from a search to a product view",
-    "view_to_view": "from one product view to the next",
     "view_to_cart": "from a product view into the cart",
     "cart_to_purchase": "from the cart to a purchase",
-    "purchase_to_view": "from a purchase to a product view",
     "view_to_leave": "left after a product view",
     "cart_to_leave": "left after putting an item into the cart",
 }
@@ -319,30 +286,15 @@ _SEQUENCE = (
     *(
         _number(
             "sequence",
-            f"seq_{event_type}",
-            "share",
-            f"share of {event_type} in the last {SEQUENCE_LENGTH} events",
-            f"latest(sequence)[{place}] / least(total_events, {SEQUENCE_LENGTH})",
-        )
-        for place, event_type in enumerate(EVENT_TYPES, 1)
-    ),
-    *(
-        _number(
-            "sequence",
-            f"{name}_decayed_{DECAY_DAYS[0]}d",
+            f"seq_{name}",
             "steps",
             f"{meaning}, each time worth half as much for every {DECAY_DAYS[0]} days since",
-            f"latest({name}_decay) / exp2((t_ms - latest(first_ms)) / {DECAY_DAYS[0] * 86_400_000})",
+            _decayed(name, DECAY_DAYS[0]),
         )
-        for name, meaning in _STEPS.items()
+        for name, meaning in STEP_MEANINGS.items()
     ),
     _category("sequence", "last_event_type", "newest event", "latest(type)"),
     _category("sequence", "previous_event_type", "event before the newest", "latest(previous_type)"),
-)
-
-_PLACE = (
-    _category("place", "last_region", "region of the newest event", "latest(region)"),
-    _category("place", "last_item", "newest item", "latest(last_item)"),
 )
 
 _SESSIONS = (
@@ -397,7 +349,7 @@ _ITEMS = (
         "items",
         "known_item_share",
         "share",
-        "share of events with an item whose item was seen before",
+        "share of events with an item, the item known from before",
         "1 - distinct_items / nullIf(latest(item_events), 0)",
     ),
     _number("items", "last_item_events", "events", "events of the newest item", "latest(last_item_events)"),
@@ -411,7 +363,6 @@ _ITEMS = (
 )
 
 _SEARCH = (
-    _number("search", "total_searches", "searches", "searches ever", "latest(searches)"),
     _number("search", "searches_last_7d", "searches", "searches in the last 7 days", "within(searches, 7d)"),
     _number("search", "days_since_last_search", "days", "days since the newest search", _days_since("searched_ms")),
     _number(
@@ -419,7 +370,7 @@ _SEARCH = (
         "search_follow_through",
         "share",
         "share of searches that a product view followed at once",
-        "latest(searches_viewed) / nullIf(total_searches, 0)",
+        "latest(searches_viewed) / nullIf(latest(searches), 0)",
     ),
 )
 
@@ -444,7 +395,6 @@ FEATURES: tuple[Feature, ...] = (
     *_SESSIONS,
     *_ITEMS,
     *_SEARCH,
-    *_PLACE,
     *_TRENDS,
 )
 """Every feature, in the order of the snapshot's columns; an order the model and the console keep."""

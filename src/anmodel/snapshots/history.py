@@ -10,9 +10,6 @@ from collections.abc import Mapping
 
 from anmodel.events import EVENT_TYPES
 
-SEQUENCE_LENGTH = 50
-"""Events the sequence embedding looks back."""
-
 DECAY_DAYS = (7, 21, 60)
 """Half-lives of decayed counts."""
 
@@ -20,10 +17,8 @@ _NEVER_MS = "toInt64(9000000000000000)"
 
 TRANSITIONS = {
     "search_to_view": ("search", "product_view"),
-    "view_to_view": ("product_view", "product_view"),
     "view_to_cart": ("product_view", "add_to_cart"),
     "cart_to_purchase": ("add_to_cart", "purchase"),
-    "purchase_to_view": ("purchase", "product_view"),
     "view_to_leave": ("product_view", None),
     "cart_to_leave": ("add_to_cart", None),
 }
@@ -44,7 +39,7 @@ def _decayed(values: str, days: int) -> str:
 
 
 def _transition(before: str, after: str | None) -> str:
-    """Decayed by the shortest half-life, each from its second event on."""
+    """Such steps so far, decayed by the shortest half-life; a step is there from its second event on."""
     step = "NOT same" if after is None else f"same AND x = '{after}'"
     return (
         f"arrayCumSum(arrayMap((b, x, same, w) -> if(b = '{before}' AND {step}, w, 0), "
@@ -68,14 +63,6 @@ def _at_newest(value: str, flag: str) -> str:
     return f"arrayMap(x -> ifNull(x, 0), {_newest(value, flag)})"
 
 
-def _sequence() -> str:
-    """At each event, how many of its last SEQUENCE_LENGTH events were of each type, as EVENT_TYPES orders them."""
-    sums = [f"sum_{event_type}" for event_type in EVENT_TYPES]
-    recent = [f"arrayMap((now, before) -> now - before, {s}, arrayShiftRight({s}, {SEQUENCE_LENGTH}, 0))" for s in sums]
-    names = ", ".join("abcdef"[: len(EVENT_TYPES)])
-    return f"arrayMap(({names}) -> [{names}], {', '.join(recent)})"
-
-
 _FLAGS = {
     **{f"is_{event_type}": f"arrayMap(x -> toUInt8(x = '{event_type}'), type)" for event_type in EVENT_TYPES},
     "new_order": (
@@ -91,7 +78,7 @@ _FLAGS = {
 """One value an event."""
 
 _SUMS = {
-    **{f"sum_{event_type}": f"arrayCumSum(is_{event_type})" for event_type in EVENT_TYPES},
+    "sum_carts": "arrayCumSum(is_add_to_cart)",
     "sum_sessions": "arrayCumSum(new_session)",
     "sum_cart_value": "arrayCumSum(arrayMap((x, p) -> if(x, ifNull(p, 0), 0), is_add_to_cart, price))",
     "ordered_ms": _newest("ts_ms", "new_order"),
@@ -112,20 +99,18 @@ HISTORY = {
     ),
     "items": f"arrayCumSum(arrayMap((x, new) -> x * new, has_item, {_first_times('item_id')}))",
     "item_events": "arrayCumSum(has_item)",
-    "last_item": "arrayFill(x -> x != '', item_id)",
     "last_item_events": _newest("arrayEnumerateUniq(item_id)", "has_item"),
-    "clicks": "sum_click",
-    "views": "sum_product_view",
-    "searches": "sum_search",
+    "clicks": "arrayCumSum(is_click)",
+    "searches": "arrayCumSum(is_search)",
     "searches_viewed": (
         "arrayCumSum(arrayMap((b, x, same) -> toUInt8(b = 'search' AND x AND same), "
         "previous_type, is_product_view, same_session))"
     ),
-    "carts": "sum_add_to_cart",
-    "carts_at_purchase": _at_newest("sum_add_to_cart", "is_purchase"),
+    "carts": "sum_carts",
+    "carts_at_purchase": _at_newest("sum_carts", "is_purchase"),
     "cart_value": "sum_cart_value",
     "cart_value_at_purchase": _at_newest("sum_cart_value", "is_purchase"),
-    "purchases": "sum_purchase",
+    "purchases": "arrayCumSum(is_purchase)",
     "orders": "arrayCumSum(new_order)",
     "spent_total": "arrayCumSum(spent)",
     "last_price": _newest("spent", "is_purchase"),
@@ -149,8 +134,7 @@ HISTORY = {
         "arrayCumSum(arrayMap((x, ms, before) -> if(x AND before > 0, pow((ms - before) / 86400000, 2), 0), "
         "new_order, ts_ms, arrayShiftRight(arrayMap(ms -> ifNull(ms, 0), ordered_ms), 1, toInt64(0))))"
     ),
-    **{f"{name}_decay": _transition(*step) for name, step in TRANSITIONS.items()},
-    "sequence": _sequence(),
+    **{f"{name}_decay_{DECAY_DAYS[0]}": _transition(*step) for name, step in TRANSITIONS.items()},
     "type": "type",
     "previous_type": "previous_type",
     "region": "region",

@@ -14,7 +14,7 @@ with the columns of `events_raw`, without repeats: the table with FINAL, or `fil
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -100,6 +100,7 @@ def training_sql(
     """
     longest = max(OBSERVED_DAYS, horizon_days) * _DAY_MS
     ends = [min(end, t + longest) for t, end in zip(instants, known_until, strict=True)]
+    end = f"transform(rows.t_ms, {_array(instants)}, {_array(ends)})"
     return f"""\
 {_with(source, instants, where, trends)},
 purchases AS (
@@ -116,24 +117,17 @@ targets AS (
     SELECT user_id, t_ms, 1 AS bought,
         argMin(tuple(total), first).1 / 10000 AS amount, ifNull(sum(total), 0) / 10000 AS spend
     FROM baskets GROUP BY user_id, t_ms
-),
-watched AS (
-    SELECT user_id, t_ms, transform(t_ms, {_array(instants)}, {_array(ends)}) AS end_ms FROM rows
-),
-followed AS (
-    SELECT watched.user_id AS user_id, watched.t_ms AS t_ms, (end_ms - t_ms) / {_DAY_MS} AS observed,
-        if(next.ts_ms >= t_ms AND next.ts_ms < end_ms, toNullable((next.ts_ms - t_ms) / {_DAY_MS}), NULL) AS days
-    FROM watched ASOF LEFT JOIN purchases AS next ON next.user_id = watched.user_id AND next.ts_ms >= watched.t_ms
 )
 SELECT {_columns()},
     toUInt8(ifNull(targets.bought, 0)) AS will_purchase,
-    followed.days AS days_to_next_purchase,
-    followed.observed AS days_observed,
+    if(next.ts_ms >= rows.t_ms AND next.ts_ms < {end}, toNullable((next.ts_ms - rows.t_ms) / {_DAY_MS}), NULL)
+        AS days_to_next_purchase,
+    ({end} - rows.t_ms) / {_DAY_MS} AS days_observed,
     if(targets.bought, targets.amount, NULL) AS next_purchase_amount,
     if(targets.bought, targets.spend, 0) AS horizon_spend
-FROM rows LEFT JOIN trends ON trends.region = rows.last_region AND trends.t_ms = rows.t_ms
+FROM rows LEFT JOIN trends ON trends.region = rows.region AND trends.t_ms = rows.t_ms
     LEFT JOIN targets ON targets.user_id = rows.user_id AND targets.t_ms = rows.t_ms
-    LEFT JOIN followed ON followed.user_id = rows.user_id AND followed.t_ms = rows.t_ms
+    ASOF LEFT JOIN purchases AS next ON next.user_id = rows.user_id AND next.ts_ms >= rows.t_ms
 WHERE rows.days_since_last <= {ACTIVE_DAYS}
 ORDER BY rows.t_ms, rows.user_id"""
 
@@ -143,7 +137,7 @@ def daily_sql(source: str, as_of: datetime, *, where: str = "1", trends: str | N
     return f"""\
 {_with(source, [milliseconds(as_of)], where, trends)}
 SELECT {_columns()}
-FROM rows LEFT JOIN trends ON trends.region = rows.last_region AND trends.t_ms = rows.t_ms
+FROM rows LEFT JOIN trends ON trends.region = rows.region AND trends.t_ms = rows.t_ms
 ORDER BY rows.user_id"""
 
 
@@ -168,7 +162,7 @@ def _columns() -> str:
         for feature in FEATURES
     )
     instant = "fromUnixTimestamp64Milli(rows.t_ms, 'UTC') AS snapshot_time"
-    return ",\n    ".join(("rows.user_id AS user_id", instant, "rows.last_region AS region", *features))
+    return ",\n    ".join(("rows.user_id AS user_id", instant, "rows.region AS region", *features))
 
 
 def _outer(feature: Feature) -> str:
@@ -181,17 +175,17 @@ def _with(source: str, instants: Sequence[int], where: str, trends: str | None) 
     features = ",\n        ".join(f"{sql} AS {name}" for name, sql in expanded.items())
     running = ", ".join(f"at_{name}" for name in HISTORY)
     held = ",\n        ".join(_held())
-    looks, reached = _looks(instants)
     return f"""\
 WITH {_array(sorted(instants))} AS instants,
+{_looks(instants)},
 {histories_sql(source, where, max(instants))},
 running AS (
     SELECT user_id, ts_ms, next_ms, {running} FROM histories ARRAY JOIN ts_ms, next_ms, {running}
 ),
 seen AS (
     SELECT user_id, look.2 AS t_ms, look.3 AS back, {running}
-    FROM (SELECT *, {_reached("ts_ms", reached)} AS before, {_reached("next_ms", reached)} AS until FROM running)
-    ARRAY JOIN arraySlice({looks}, before + 1, until - before) AS look
+    FROM (SELECT *, {_ended("ts_ms")} AS before, {_ended("next_ms")} AS until FROM running)
+    ARRAY JOIN arraySlice(looks, before + 1, until - before) AS look
 ),
 held AS (
     SELECT user_id, t_ms,
@@ -199,29 +193,30 @@ held AS (
     FROM seen GROUP BY user_id, t_ms
 ),
 rows AS (
-    SELECT user_id, t_ms,
+    SELECT user_id, t_ms, {_expand("latest(region)")} AS region,
         {features}
     FROM held
 ),
 trends AS ({_trends(trends)})"""
 
 
-def _looks(instants: Sequence[int]) -> tuple[str, dict[int, int]]:
-    """The looks back from all instants, in order of where they end, and how many end at or before each such place.
+def _looks(instants: Sequence[int]) -> str:
+    """The looks back from all instants as `looks`, in order of where they end; each such place, and how many end by it.
 
     A look is (where it ends, its instant, how far back that is), in milliseconds; an event is the newest one of those
     that end after it and not after the next event.
     """
-    ends = sorted((instant - back, instant, back) for instant in instants for back in (0, *WINDOWS.values()))
-    looks = ", ".join(f"({end}, {instant}, {back})" for end, instant, back in ends)
-    reached = {_LONG_AGO_MS: 0} | {end: number for number, (end, _, _) in enumerate(ends, 1)}
-    return f"[{looks}]::Array(Tuple(Int64, Int64, Int64))", reached
+    looks = sorted((instant - back, instant, back) for instant in instants for back in (0, *WINDOWS.values()))
+    ended = {_LONG_AGO_MS: 0} | {end: number for number, (end, _, _) in enumerate(looks, 1)}
+    return (
+        f"{[*looks]}::Array(Tuple(Int64, Int64, Int64)) AS looks,\n"
+        f"{[*ended]}::Array(Int64) AS ends, {[*ended.values()]}::Array(Int64) AS ended"
+    )
 
 
-def _reached(column: str, reached: Mapping[int, int]) -> str:
+def _ended(column: str) -> str:
     """How many looks end at or before an instant: a search by halves, where a filter would try them all."""
-    ends = f"[{', '.join(map(str, reached))}]::Array(Int64)"
-    return f"transform(roundDown({column}, {ends}), {ends}, [{', '.join(map(str, reached.values()))}])"
+    return f"transform(roundDown({column}, ends), ends, ended)"
 
 
 def _held() -> Iterator[str]:

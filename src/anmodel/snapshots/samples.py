@@ -15,12 +15,13 @@ from anmodel.snapshots import META, TARGETS, check_features, snapshot_version
 
 @dataclass(frozen=True)
 class Sample:
-    """Features and targets of one part of a snapshot, whose they are and as of when, row by row."""
+    """Features and targets of one part of a snapshot, whose they are, as of when and from which region, row by row."""
 
     features: pd.DataFrame
     targets: pd.DataFrame
     users: npt.NDArray[Any]
     instants: npt.NDArray[np.datetime64]
+    regions: npt.NDArray[Any]
 
     @property
     def bought(self) -> npt.NDArray[np.float64]:
@@ -61,4 +62,5 @@ def read_sample(lake: Lake, manifest: dict[str, Any], part: str) -> Sample:
     names = [feature["name"] for feature in manifest["contract"]["features"]]
     check_features([column for column in frame.columns if column not in (*META, *TARGETS)], expected=names)
     instants = frame["snapshot_time"].to_numpy(dtype="datetime64[ms]")
-    return Sample(frame[names], frame[list(TARGETS)], frame["user_id"].to_numpy(), instants)
+    users, regions = frame["user_id"].to_numpy(), frame["region"].to_numpy()
+    return Sample(frame[names], frame[list(TARGETS)], users, instants, regions)
