@@ -75,6 +75,18 @@ def test_an_interval_by_users_is_wider_than_by_rows_when_a_user_has_many() -> No
     assert UserBootstrap(users).interval(weighted_mean(alike)) == by_user
 
 
+def test_a_single_row_below_all_others_does_not_lift_their_chance() -> None:
+    said = np.linspace(0.05, 0.95, 4000)
+    bought = (np.random.default_rng(5).random(4000) < said).astype(np.float64)
+    bought[0] = 0
+    bought[1:10] = [1, 0, 0, 0, 0, 0, 0, 0, 0]
+    calibrator = fit_calibrator(said, bought)
+
+    assert calibrator.name == "isotonic"
+    assert np.all(np.diff(calibrator(said)) > 0)
+    assert calibrator(said[:200]).mean() == pytest.approx(bought[:200].mean(), abs=0.02)
+
+
 @pytest.mark.parametrize(("rows", "name"), [(30, "none"), (400, "platt"), (4000, "isotonic")])
 def test_the_curve_of_calibration_is_as_rich_as_the_rows_allow(rows: int, name: str) -> None:
     random = np.random.default_rng(1)

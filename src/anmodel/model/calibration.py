@@ -93,8 +93,12 @@ def _fit_isotonic(raw: Array, bought: Array) -> Calibrator | None:
     centres = np.bincount(block, weights=x) / rows
     # Half a buyer is lent to each side, or a block without buyers would claim the impossible: a chance of zero.
     rates = (np.bincount(block, weights=bought) + 0.5) / (rows + 1.0)
-    values = np.maximum.accumulate(logit(rates)) + np.arange(len(rows)) * 1e-9
-    return CentredIsotonic(centres, values)
+    # The loan lifts small blocks over their neighbours: joined again, or one row without a buyer would lift all above.
+    levels, joined = np.unique(
+        IsotonicRegression().fit_transform(centres, rates, sample_weight=rows + 1.0), return_inverse=True
+    )
+    centres = np.bincount(joined, weights=centres * rows) / np.bincount(joined, weights=rows)
+    return CentredIsotonic(centres, logit(levels))
 
 
 def best_f1_threshold(proba: Array, bought: Array) -> float:
