@@ -194,11 +194,11 @@ def test_a_category_never_seen_counts_as_missing(model: ContextAwareModel, later
 
 def test_a_missing_category_is_not_the_value_spelt_like_it(later: Rows) -> None:
     features, targets = feature_rows(800, seed=1)
-    features["last_item"] = ["None" if number % 2 else "nan" for number in range(800)]
+    features["previous_event_type"] = ["None" if number % 2 else "nan" for number in range(800)]
     encoder = fitted((features, targets)).encoder_
-    given = features.head(5).assign(last_item=[None, np.nan, pd.NA, "None", "nan"])
+    given = features.head(5).assign(previous_event_type=[None, np.nan, pd.NA, "None", "nan"])
 
-    column = encoder.transform(given)[:, encoder.names.index("last_item")]
+    column = encoder.transform(given)[:, encoder.names.index("previous_event_type")]
     assert np.isnan(column).tolist() == [True, True, True, False, False]
 
 
@@ -215,9 +215,11 @@ def test_many_rows_are_encoded_as_each_alone(later: Rows) -> None:
 
 def test_only_frequent_categories_are_told_apart() -> None:
     features, targets = feature_rows(800, seed=1)
-    features["last_item"] = [f"item {number % 8}" if number % 4 else f"rare {number}" for number in range(800)]
+    features["previous_event_type"] = [
+        f"item {number % 8}" if number % 4 else f"rare {number}" for number in range(800)
+    ]
 
-    categories = fitted((features, targets), max_categories=5).categories_["last_item"]
+    categories = fitted((features, targets), max_categories=5).categories_["previous_event_type"]
     assert len(categories) == 5
     assert all(name.startswith("item") for name in categories)
 
