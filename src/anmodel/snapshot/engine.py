@@ -44,6 +44,10 @@ class Engine:
             "max_bytes_ratio_before_external_group_by": 0,
             "max_bytes_ratio_before_external_sort": 0,
             "max_block_size": 8192,
+            # Each query is run a few times at most: compiling it takes longer than it would save.
+            "compile_expressions": 0,
+            "compile_aggregate_expressions": 0,
+            "compile_sort_description": 0,
             "max_insert_threads": 1,
             "use_hive_partitioning": 0,
             "output_format_parquet_compression_method": "'zstd'",
