@@ -19,7 +19,8 @@ class Judged:
     def __init__(self, train: Sample, rows: pd.DataFrame) -> None:
         self.bought = rows["will_purchase"].to_numpy(dtype=np.float64)
         features, targets = rows[list(train.features.columns)], rows[["will_purchase"]]
-        test = Sample(features, targets, rows["user_id"].to_numpy(), rows["snapshot_time"].to_numpy("datetime64[ms]"))
+        instants = rows["snapshot_time"].to_numpy("datetime64[ms]")
+        test = Sample(features, targets, rows["user_id"].to_numpy(), instants, rows["region"].to_numpy())
         self.feature = best_feature(train, train)
         self.hindsight = best_feature(train, test)
         self.said = {

@@ -71,7 +71,11 @@ with DAG(
         "train",
         "train",
         [
-            *("train", "--name", "{{ params.snapshot }}", "--tune", "{{ params.tune_minutes }}"),
+            "train",
+            "--name",
+            "{{ params.snapshot }}",
+            "--tune",
+            "{{ params.tune_minutes }}",
             "{{ '--force' if params.force else '' }}",
         ],
         minutes=360,

@@ -33,7 +33,7 @@ def shop(users: int, seed: int, *, alpha: float = 10.0, died: float = 2.5) -> Sa
         rows.append((orders, newest / (orders - 1) if orders > 1 else np.nan, age - newest, bought))
     features = pd.DataFrame([row[:3] for row in rows], columns=list(bgnbd.NEEDED))
     targets = pd.DataFrame({"will_purchase": [int(row[3]) for row in rows]})
-    return Sample(features, targets, np.arange(users), np.zeros(users))
+    return Sample(features, targets, np.arange(users), np.zeros(users), np.full(users, "A"))
 
 
 @needs_it

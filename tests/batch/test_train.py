@@ -137,7 +137,7 @@ def test_a_tiny_shop_gets_a_page_that_says_what_could_not_be_measured(
     write_training(lake, rows=60)
 
     def nobody_buys(part: str, rows: pd.DataFrame) -> None:
-        rows["last_region"] = "<script>alert(1)</script>"
+        rows["region"] = "<script>alert(1)</script>"
         if part == "test":
             rows["will_purchase"] = np.uint8(0)
             rows["horizon_spend"] = 0.0

@@ -142,7 +142,13 @@ def test_the_next_visit_comes_as_one_that_has_not_come_yet(passed_days: float) -
 def test_the_best_feature_is_chosen_with_its_direction_and_the_place_of_who_has_none() -> None:
     bought = [1, 1, 1, 0, 0, 0]
     features = pd.DataFrame({"noise": [1, 2, 1, 2, 1, 2], "days": [1.0, 2, 3, 9, np.nan, 8], "word": list("abcabc")})
-    sample = Sample(features, pd.DataFrame({"will_purchase": bought}), np.arange(6), np.zeros(6, "datetime64[ms]"))
+    sample = Sample(
+        features,
+        pd.DataFrame({"will_purchase": bought}),
+        np.arange(6),
+        np.zeros(6, "datetime64[ms]"),
+        np.array(["A"] * 6),
+    )
     best = best_feature(sample, sample)
     assert (best.name, best.sign) == ("days", -1.0)
     assert best.scores(features).argsort()[0] == 4

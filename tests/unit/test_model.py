@@ -206,7 +206,7 @@ def test_many_rows_are_encoded_as_each_alone(later: Rows) -> None:
     features, targets = feature_rows(800, seed=1)
     encoder = fitted((features, targets)).encoder_
     values = ["alpha", "", None, np.nan, pd.NA, "new", "beta"]
-    given = later[0].assign(last_item=[values[row % len(values)] for row in range(len(later[0]))])
+    given = later[0].assign(previous_event_type=[values[row % len(values)] for row in range(len(later[0]))])
 
     many = encoder.transform(given)
     few = np.concatenate([encoder.transform(given.iloc[start : start + 100]) for start in range(0, len(given), 100)])

@@ -90,9 +90,9 @@ class FakeModel:
         self.feature_medians_: dict[str, Any] = {
             "total_events": 4.0,
             "days_since_last": math.nan,
-            "last_item": "item_1",
+            "last_event_type": "click",
         }
-        self.categories_ = {"last_item": ["item_1", "item_2"]}
+        self.categories_ = {"last_event_type": ["click", "search"]}
         self.predicted: list[pd.DataFrame] = []
 
     def set_params(self, n_jobs: int) -> None:
@@ -297,4 +297,4 @@ def test_the_description_tells_features_importance_and_finite_metrics(
     assert said["feature_medians"]["total_events"] == 4.0
     assert said["feature_medians"]["days_since_last"] is None
     assert described["total_events"]["categories"] is None
-    assert described["last_item"]["categories"] == ["item_1", "item_2"]
+    assert described["last_event_type"]["categories"] == ["click", "search"]

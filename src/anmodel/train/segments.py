@@ -67,7 +67,7 @@ class Overlap:
 
 def segments(test: Sample, proba: Array) -> dict[str, list[Segment]]:
     """By region, tenure, orders and how lately seen: a segment for each value that occurs."""
-    labels = {"Region": _regions(test)} if "last_region" in test.features else {}
+    labels = {"Region": _regions(test)}
     for title, (feature, bounds, names) in _BANDS.items():
         if feature in test.features:
             values = test.features[feature].to_numpy(dtype=np.float64, na_value=np.nan)
@@ -91,8 +91,7 @@ def overlap(train: Sample, test: Sample, proba: Array) -> Overlap:
 
 def _regions(test: Sample) -> npt.NDArray[Any]:
     """Regions with rows enough, the largest ones; the rest together."""
-    regions = test.features["last_region"].astype(object)
-    named = regions.where(regions.notna() & (regions != ""), "not known").to_numpy(dtype=object)
+    named = np.array([region or "not known" for region in test.regions], dtype=object)
     names, counts = np.unique(named.astype(str), return_counts=True)
     largest = names[np.argsort(-counts, kind="stable")[:_MOST_REGIONS]]
     kept = set(largest) & set(names[counts >= _LEAST_OF_REGION])
