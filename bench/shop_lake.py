@@ -28,7 +28,7 @@ def make_lake(folder: Path, *, events: int, users: int, days: int) -> Lake:
         for number in range(days):
             start, count = FIRST_DAY + timedelta(days=number), events // days
             file = scratch / "day.parquet"
-            engine.write(file, _events_sql(number, start, count, users))
+            engine.write(file, events_sql(number, start, count, users))
             newest = engine.rows(f"SELECT toUnixTimestamp64Milli(max(ts)) AS ms FROM file('{file}', 'Parquet')")[0][
                 "ms"
             ]
@@ -62,7 +62,7 @@ def _put_manifest(lake: Lake, written: Written, rows: int, newest: datetime) -> 
     lake.write_json(manifest_of(newest.date()), msgspec.to_builtins(entry))
 
 
-def _events_sql(day: int, start: datetime, count: int, users: int) -> str:
+def events_sql(day: int, start: datetime, count: int, users: int) -> str:
     """Events of a day in the order of users; the same arguments make the same ones."""
     chance = f"(cityHash64({day}, number, {{}}) % 1000000) / 1000000"
     return f"""

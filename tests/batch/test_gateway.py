@@ -286,7 +286,8 @@ def test_a_prediction_goes_all_the_way_to_the_model(shop: Shop, predictor: Predi
     answer = httpx.post(f"{shop.stage.url}/predict", json={"records": [record]}, timeout=30)
     frame = pd.DataFrame([record]).astype({name: float for name in record if not isinstance(record[name], str)})
     expected = predictor.models.trained["1"].forecast(frame).to_dict("records")
-    assert answer.json() == {"predictions": [pytest.approx(row) for row in expected], "model_version": "1"}
+    predictions = [pytest.approx(row) for row in expected]
+    assert answer.json() == {"predictions": predictions, "model_version": "1", "as_of": None, "users": None}
     del record["total_events"]
     refused = httpx.post(f"{shop.stage.url}/predict/{NAME}", json={"records": [{**record, "foo": 1}]}, timeout=30)
     assert (refused.status_code, refused.json()["unknown"], refused.json()["missing"]) == (

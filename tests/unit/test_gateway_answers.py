@@ -1,8 +1,9 @@
 """The gateway's answers, exactly, over forecasts, users and a predictor of our own."""
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,16 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from anmodel.errors import NotReadyError, UsersError, WarehouseError
+from anmodel.gateway.agreement import Agreement
 from anmodel.gateway.answers import UserDetail, UserPage
 from anmodel.gateway.app import create_app, openapi_document
+from anmodel.gateway.fresh_features import FreshFeatures
 from anmodel.gateway.parts import ListedUser, Parts
 from anmodel.gateway.prediction_log import Answered
 from anmodel.gateway.predictor_client import PredictorClient
 from anmodel.gateway.selection import Run, Selection, ordering, page_sql
-from anmodel.gateway.services import OnePredictor
+from anmodel.gateway.services import NO_MODEL, OnePredictor
+from anmodel.snapshots import FEATURE_NAMES, snapshot_version
 
 RUN = Run(1_795_500_000_000, 1_795_500_060_000, "2026-11-24", "context_aware", "3", 7)
 NO_FORECASTS = "there are no forecasts yet: run `anmodel forecast`"
@@ -100,6 +104,7 @@ class FakeForecasts:
             measured("null_share_change", 0.2, "warn", "total_spent"),
             measured("of_a_later_version", 1.0, "alarm"),
         ]
+        self.features: dict[str, dict[str, Any]] = {}
 
     def newest_run(self) -> Run:
         self.ping()
@@ -122,6 +127,11 @@ class FakeForecasts:
     def recent_events(self, user_id: str) -> list[dict[str, Any]]:
         self.ping()
         return self.events
+
+    def features_of(self, user_ids: Sequence[str], as_of: datetime) -> dict[str, dict[str, Any]]:
+        self.ping()
+        assert len(set(user_ids)) == len(user_ids)
+        return {user: found for user, found in self.features.items() if user in user_ids}
 
     def segments(self, run: Run) -> list[dict[str, Any]]:
         return [
@@ -265,7 +275,8 @@ class Gateway:
         async def open_parts() -> AsyncIterator[Parts]:
             async with self.predictor.client() as client:
                 services = OnePredictor("context_aware", PredictorClient(client, "context_aware"))
-                yield Parts(services, self.forecasts, self.users, self.log)
+                fresh = FreshFeatures(self.forecasts.features_of)
+                yield Parts(services, self.forecasts, self.users, Agreement(services), fresh, self.log)
 
         self.app = create_app(open_parts, ["http://localhost:5173"])
 
@@ -444,7 +455,12 @@ async def test_a_prediction_is_the_predictors(
 ) -> None:
     records = [{"total_events": 3, "last_item": None}, {"total_events": 2.5, "last_item": "item_1"}]
     answer = await client.post(path, json={"records": records, **body})
-    assert answer.json() == {"predictions": [PREDICTION, PREDICTION], "model_version": "3"}
+    assert answer.json() == {
+        "predictions": [PREDICTION, PREDICTION],
+        "model_version": "3",
+        "as_of": None,
+        "users": None,
+    }
     assert gateway.predictor.seen == [{"instances": records}]
 
 
@@ -469,6 +485,79 @@ async def test_users_that_are_not_as_many_as_records_are_refused(client: httpx.A
         {"detail": "user_ids: got 1 for 2 records; give one for each record, or leave it out"},
     )
     assert not gateway.predictor.seen
+
+
+UNKNOWN = dict.fromkeys(FEATURE_NAMES)
+
+
+async def test_users_are_forecast_as_of_now_each_in_its_place_and_who_is_unknown_by_an_empty_record(
+    client: httpx.AsyncClient, gateway: Gateway
+) -> None:
+    gateway.predictor.info = {**INFO, "snapshot_version": snapshot_version(7)}
+    ann = {**UNKNOWN, "total_events": 3.0, "last_item": "item_1"}
+    gateway.forecasts.features = {"ann": ann}
+    before = datetime.now(UTC) - timedelta(milliseconds=1)  # the answer is cut to whole ones
+    answer = (await client.post("/predict/context_aware", json={"user_ids": ["ann", "новий", "ann"]})).json()
+    assert gateway.predictor.seen == [{"instances": [ann, UNKNOWN, ann]}]
+    known = {"user_id": "ann", "known": True}
+    assert answer["users"] == [known, {"user_id": "новий", "known": False}, known]
+    assert (answer["predictions"], answer["model_version"]) == ([PREDICTION] * 3, "3")
+    assert before <= datetime.fromisoformat(answer["as_of"]) <= datetime.now(UTC)
+    (noted,) = gateway.log.noted
+    assert (noted.records, list(noted.user_ids)) == ([ann, UNKNOWN, ann], ["ann", "новий", "ann"])
+
+
+@pytest.mark.parametrize(
+    ("body", "detail"),
+    [
+        ({}, "records and user_ids are both missing; give records to forecast, or user_ids to forecast as of now"),
+        ({"user_ids": []}, "records and user_ids are both missing"),
+        ({"user_ids": ["ann"] * 101}, "user_ids: got 101; at most 100 are forecast as of now in one request"),
+        ({"user_ids": ["ann", ""]}, "user_ids.1: got an empty text"),
+    ],
+)
+async def test_users_that_cannot_be_forecast_as_of_now_are_refused_in_words(
+    client: httpx.AsyncClient, gateway: Gateway, body: dict[str, Any], detail: str
+) -> None:
+    gateway.predictor.info = {**INFO, "snapshot_version": snapshot_version(7)}
+    answer = await client.post("/predict", json=body)
+    assert answer.status_code == 422
+    assert answer.json()["detail"].startswith(detail)
+    assert not gateway.predictor.seen
+
+
+async def test_a_model_of_other_features_is_not_sent_those_of_this_gateway(
+    client: httpx.AsyncClient, gateway: Gateway
+) -> None:
+    answer = await client.post("/predict", json={"user_ids": ["ann"]})
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    told = f"model 3 reads features of version ab12cd34ef56, this gateway computes {snapshot_version(7)}"
+    assert answer.json()["detail"].startswith(told)
+    gateway.predictor.info = {**INFO, "status": "pending", "version": None, "error": None}
+    answer = await client.post("/predict", json={"user_ids": ["ann"]})
+    assert (answer.status_code, answer.json()) == (503, {"detail": NO_MODEL})
+    assert not gateway.predictor.seen
+    assert (await client.post("/predict", json={"records": [{}]})).status_code == 200
+
+
+async def test_a_model_that_comes_in_the_midst_is_asked_what_features_it_reads(
+    client: httpx.AsyncClient, gateway: Gateway
+) -> None:
+    gateway.predictor.info = {**INFO, "version": "2", "snapshot_version": snapshot_version(7)}
+    assert (await client.post("/predict", json={"user_ids": ["ann"]})).status_code == 200  # 3 answers, and agrees
+    gateway.predictor.info = INFO
+    assert (await client.post("/predict", json={"user_ids": ["ann"]})).status_code == 503  # now it does not
+
+
+async def test_without_clickhouse_users_are_not_forecast_as_of_now_but_records_are(
+    client: httpx.AsyncClient, gateway: Gateway
+) -> None:
+    gateway.predictor.info = {**INFO, "snapshot_version": snapshot_version(7)}
+    gateway.forecasts.failure = WarehouseError(SECRET)
+    answer = await client.post("/predict", json={"user_ids": ["ann"]})
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    assert answer.json() == {"detail": "a part that is needed does not answer"}
+    assert (await client.post("/predict", json={"records": [{}]})).status_code == 200
 
 
 async def test_a_body_without_its_content_type_is_told_so(client: httpx.AsyncClient) -> None:

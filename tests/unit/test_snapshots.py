@@ -17,7 +17,7 @@ from anmodel.snapshots import (
     contract,
     milliseconds,
     snapshot_version,
-    user_sql,
+    users_events_sql,
 )
 from anmodel.snapshots.history import HISTORY
 
@@ -82,8 +82,9 @@ def test_columns_that_differ_are_named_both_ways() -> None:
         check_features(["a", "c", "d"], expected=["a", "b"])
 
 
-def test_one_users_query_takes_the_user_as_a_parameter() -> None:
-    assert "user_id = {user_id:String}" in user_sql("events", datetime(2026, 1, 1, tzinfo=UTC))
+def test_users_query_takes_users_and_instant_as_parameters() -> None:
+    assert "user_id IN {user_ids:Array(String)}" in users_events_sql("events")
+    assert "ts < fromUnixTimestamp64Milli({as_of_ms:Int64}, 'UTC')" in users_events_sql("events")
 
 
 def test_an_instant_is_whole_milliseconds_and_needs_a_zone() -> None:

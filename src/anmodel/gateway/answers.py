@@ -10,6 +10,9 @@ from anmodel.forecasts import Segment
 MAX_RECORDS = 1000
 """Most records in one request for a prediction."""
 
+MAX_USERS = 100
+"""Most users in one request for a prediction as of now."""
+
 MAX_LIMIT = 1000
 """Most users in one page."""
 
@@ -111,12 +114,17 @@ class ModelInfo(BaseModel):
 
 
 class PredictRequest(BaseModel):
-    records: list[dict[FeatureName, Given]] = Field(
-        min_length=1, max_length=MAX_RECORDS, description="Every feature of the model each; null where unknown."
+    records: list[dict[FeatureName, Given]] | None = Field(
+        None,
+        min_length=1,
+        max_length=MAX_RECORDS,
+        description="Every feature of the model each, null where unknown; without records, `user_ids` as of now.",
     )
     service: str | None = Field(None, description="The service; must equal the one in the address, if both are given.")
     user_ids: list[Annotated[StrictStr, Field(max_length=256)]] | None = Field(
-        None, description="Whose each record is, kept in the log of predictions; as many as records, empty if unknown."
+        None,
+        description="Whose each record is, kept in the log of predictions; as many as records, empty if unknown. "
+        f"Without records, the users to forecast as of now, at most {MAX_USERS}.",
     )
 
 
@@ -142,6 +150,18 @@ class Prediction(BaseModel):
 class Predictions(BaseModel):
     predictions: list[Prediction]
     model_version: str
+
+
+class ForecastUser(BaseModel):
+    user_id: str
+    known: bool = Field(description="Whether there was an event of theirs; if not, they are forecast as anybody is.")
+
+
+class Predicted(Predictions):
+    as_of: str | None = Field(None, description="The instant whose features were used; null for given records.")
+    users: list[ForecastUser] | None = Field(
+        None, description="Whose each prediction is, as `user_ids` asked; null for given records."
+    )
 
 
 class User(BaseModel):

@@ -77,8 +77,10 @@ async def open_parts(settings: GatewaySettings, metrics: "CollectorRegistry") ->
     """The clients; none connects before it is asked, so the gateway starts whatever is missing."""
     import httpx
 
+    from anmodel.gateway.agreement import Agreement
     from anmodel.gateway.forecast_age import ForecastAge
     from anmodel.gateway.forecast_store import ForecastStore
+    from anmodel.gateway.fresh_features import FreshFeatures
     from anmodel.gateway.model_news import ModelNews
     from anmodel.gateway.parts import Parts
     from anmodel.gateway.shop_users import ShopUsers
@@ -91,16 +93,19 @@ async def open_parts(settings: GatewaySettings, metrics: "CollectorRegistry") ->
         stack = ExitStack()
         stack.callback(forecasts.close)
         services = _services(settings, client, stack)
+        agreement = Agreement(services)
 
         def heard() -> None:
             services.refresh()
+            agreement.forget()
             forecasts.forget()
 
         stack.enter_context(ModelNews(settings, heard).listening())
         stack.enter_context(ForecastAge(forecasts.newest_run, metrics).looking())
         notes = _prediction_notes(settings, metrics, stack)
         try:
-            yield Parts(services, forecasts, ShopUsers(UsersTable.of(settings)), notes)
+            fresh = FreshFeatures(forecasts.features_of)
+            yield Parts(services, forecasts, ShopUsers(UsersTable.of(settings)), agreement, fresh, notes)
         finally:
             await asyncio.to_thread(stack.close)
 

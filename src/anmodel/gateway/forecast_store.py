@@ -3,15 +3,20 @@
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, BinaryIO, TypeVar
 
+import msgspec
+
 from anmodel.errors import NotReadyError, WarehouseError
 from anmodel.gateway.model_health import findings_sql, past_runs_sql
+from anmodel.gateway.rendering import instant
 from anmodel.gateway.selection import DETAIL_COLUMNS, RUN_SCOPE, Run, Selection, count_sql, newest_run_sql, page_sql
 from anmodel.settings import ClickHouseSettings
+from anmodel.snapshots import FEATURES, milliseconds, users_events_sql, users_parameters
+from anmodel.snapshots.evaluator import Event, Row, evaluate
 from anmodel.warehouse import Warehouse
 
 Answer = TypeVar("Answer")
@@ -23,6 +28,16 @@ _ABSENT = re.compile(r"\bcode: (60|81)\b", re.IGNORECASE)
 """ClickHouse's codes of an unknown table and an unknown database, as its driver tells them."""
 _SPARING = {"max_bytes_before_external_sort": 32_000_000, "max_block_size": 2048, "max_threads": 1}
 """Settings for reading all users: wide rows are sorted in little memory, on disk when they are many."""
+_FEW_USERS = {
+    "max_threads": 1,
+    "optimize_move_to_prewhere_if_final": 1,
+    "output_format_json_quote_64bit_integers": 0,
+    "output_format_json_quote_denormals": 0,
+}
+"""Settings for the features of few users: threads would cost more than they save, and users are found before all else
+is read (the user is in the table's key, so FINAL sees the same rows)."""
+_TRENDS = tuple(feature.name for feature in FEATURES if feature.block == "trends")
+_TRENDS_SECONDS = 60.0
 _NO_FORECASTS = "there are no forecasts yet: run `anmodel forecast`"
 _NO_TABLES = "ClickHouse has no tables yet: run `anmodel migrate`"
 
@@ -41,6 +56,7 @@ class ForecastStore:
         self._warehouse: Warehouse | None = None
         self._failed: tuple[float, WarehouseError] | None = None
         self._run: tuple[float, Run] | None = None
+        self._trends: dict[str, tuple[float, dict[str, float | None]]] = {}
 
     def newest_run(self) -> Run:
         """The run whose forecasts are shown; looked up at most once a second. `NotReadyError` when there is none."""
@@ -104,6 +120,28 @@ class ForecastStore:
         )
         return [{**row, "ts": _iso(row.pop("ms"))} for row in rows]
 
+    def features_of(self, user_ids: Sequence[str], as_of: datetime) -> dict[str, dict[str, Any]]:
+        """Every feature of each of these users as of an instant; who has no event before it is left out.
+
+        Search trends are not in ClickHouse: they are those that the newest forecasts hold of the user's region.
+        """
+        found = self._ask(lambda warehouse: _features(warehouse, user_ids, as_of))
+        return {user_id: row | self._trends_of(str(row.pop("region"))) for user_id, row in found.items()}
+
+    def _trends_of(self, region: str) -> dict[str, float | None]:
+        """The trends' features in the newest forecasts of a region, looked up once a minute; unknown without any."""
+        looked_at, known = self._trends.get(region, (0.0, {}))
+        if known and time.monotonic() - looked_at < _TRENDS_SECONDS:
+            return known
+        try:
+            values = {"region": region, **self.newest_run().parameters()}
+            rows = self._ask(lambda warehouse: warehouse.query(_trends_sql(warehouse.db), values))
+        except NotReadyError:
+            rows = []
+        known = rows[0] if rows else dict.fromkeys(_TRENDS)
+        self._trends[region] = (time.monotonic(), known)
+        return known
+
     def segments(self, run: Run) -> list[dict[str, Any]]:
         """segment, users, expected_revenue and regions (unsorted) of each segment that has users."""
         return self._ask(
@@ -127,7 +165,7 @@ class ForecastStore:
 
     def forget(self) -> None:
         """Something has changed: look for the newest run anew at the next question."""
-        self._run = None
+        self._run, self._trends = None, {}
 
     def ping(self) -> None:
         """Ask ClickHouse for a sign of life."""
@@ -174,6 +212,26 @@ class ForecastStore:
             warehouse.close()
 
 
+def _features(warehouse: Warehouse, user_ids: Sequence[str], as_of: datetime) -> dict[str, Row]:
+    """Region and features of each user, but those of trends; made of the user's events, see `evaluator`."""
+    sql, values = users_events_sql(f"{warehouse.db}.events_raw FINAL"), users_parameters(user_ids, as_of)
+    events: dict[str, list[Event]] = {}
+    with warehouse.stream(sql, values, format="JSONCompactEachRow", settings=_FEW_USERS) as source:
+        for line in _lines(source):
+            user_id, event = _user_event.decode(line)
+            events.setdefault(user_id, []).append(event)
+    return {user_id: evaluate(of_user, milliseconds(as_of)) for user_id, of_user in events.items()}
+
+
+_user_event = msgspec.json.Decoder(tuple[str, Event])
+
+
+def _trends_sql(db: str) -> str:
+    """The trends' features in any forecast of the run for the region bound as `region`."""
+    columns = ", ".join(f"JSONExtract(features, '{name}', 'Nullable(Float64)') AS {name}" for name in _TRENDS)
+    return f"SELECT {columns} FROM {db}.forecasts WHERE {RUN_SCOPE} AND region = {{region:String}} LIMIT 1"
+
+
 def _lines(source: BinaryIO) -> Iterator[bytes]:
     """Lines of a stream that closes itself at its end, which `io.BufferedReader` does not bear."""
     rest = b""
@@ -185,4 +243,4 @@ def _lines(source: BinaryIO) -> Iterator[bytes]:
 
 
 def _iso(milliseconds: int) -> str:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return instant(datetime.fromtimestamp(milliseconds / 1000, UTC))

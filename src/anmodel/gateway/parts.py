@@ -6,6 +6,8 @@ from typing import Annotated, Any, Protocol
 
 from fastapi import Depends, Request
 
+from anmodel.gateway.agreement import Agreement
+from anmodel.gateway.fresh_features import FreshFeatures
 from anmodel.gateway.prediction_log import NoLog, PredictionNotes
 from anmodel.gateway.selection import Run, Selection
 from anmodel.gateway.services import Services
@@ -50,6 +52,8 @@ class Parts:
     services: Services
     forecasts: Forecasts
     users: UserList
+    agreement: Agreement
+    fresh: FreshFeatures
     log: PredictionNotes = field(default_factory=NoLog)
 
 

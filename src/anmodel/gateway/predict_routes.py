@@ -1,38 +1,79 @@
-"""Predictions of given records, by the predictor."""
+"""Predictions by the predictor: of given records, or of users by their features as of now."""
+
+from typing import Any
 
 from fastapi import APIRouter
 from pydantic import ValidationError
 
 from anmodel.errors import InputError
-from anmodel.gateway.answers import Predictions, PredictRequest
+from anmodel.gateway.answers import MAX_USERS, ForecastUser, Predicted, Predictions, PredictRequest
 from anmodel.gateway.parts import GivenParts, Parts
 from anmodel.gateway.prediction_log import Answered
 from anmodel.gateway.predictor_client import PredictorFailed
 from anmodel.gateway.problems import RECORD_REFUSALS
+from anmodel.gateway.rendering import instant
+from anmodel.snapshots import FEATURE_NAMES
 
 router = APIRouter(tags=["predictions"], responses=RECORD_REFUSALS)
 
+_UNKNOWN = dict.fromkeys(FEATURE_NAMES)
+"""The record of a user without any event."""
+
 
 @router.post("/predict")
-async def predict(request: PredictRequest, parts: GivenParts, service: str | None = None) -> Predictions:
-    """Forecast records that hold every feature of the model; a value may be null, a feature may not be left out."""
+async def predict(request: PredictRequest, parts: GivenParts, service: str | None = None) -> Predicted:
+    """Forecast records that hold every feature of the model, or without `records` the users of `user_ids` as of now.
+
+    A record's value may be null, a feature may not be left out. Who has no event yet is forecast all the same, as
+    anybody of whom nothing is known; `users` says so.
+    """
     return await _predicted(parts, request, service)
 
 
 @router.post("/predict/{name}")
-async def predict_by(name: str, request: PredictRequest, parts: GivenParts) -> Predictions:
+async def predict_by(name: str, request: PredictRequest, parts: GivenParts) -> Predicted:
     """The same, with the service in the path."""
     return await _predicted(parts, request, name)
 
 
-async def _predicted(parts: Parts, request: PredictRequest, service: str | None) -> Predictions:
-    name = _meant(parts, request, service)
-    users = request.user_ids or []
+async def _predicted(parts: Parts, request: PredictRequest, service: str | None) -> Predicted:
+    name, users = _meant(parts, request, service), request.user_ids or []
+    if request.records is None:
+        return await _of_users(parts, name, users)
     if users and len(users) != len(request.records):
         raise InputError(
             f"user_ids: got {len(users)} for {len(request.records)} records; give one for each record, or leave it out"
         )
-    records = list(request.records)
+    predictions = await _answered(parts, name, list(request.records), users)
+    return Predicted(**predictions.model_dump())
+
+
+async def _of_users(parts: Parts, name: str, users: list[str]) -> Predicted:
+    """Forecasts of users, by what is stored of them up to now."""
+    _check_users(users)
+    agreed = await parts.agreement.model_version(name)
+    as_of, found = await parts.fresh.of(set(users))
+    predictions = await _answered(parts, name, [found.get(user, _UNKNOWN) for user in users], users)
+    if predictions.model_version != agreed:  # another model has come meanwhile, which may read other features
+        parts.agreement.forget()
+        await parts.agreement.model_version(name)
+    known = [ForecastUser(user_id=user, known=user in found) for user in users]
+    return Predicted(**predictions.model_dump(), as_of=instant(as_of), users=known)
+
+
+def _check_users(users: list[str]) -> None:
+    if not users:
+        raise InputError(
+            "records and user_ids are both missing; give records to forecast, or user_ids to forecast as of now"
+        )
+    if len(users) > MAX_USERS:
+        raise InputError(f"user_ids: got {len(users)}; at most {MAX_USERS} are forecast as of now in one request")
+    if "" in users:
+        raise InputError(f"user_ids.{users.index('')}: got an empty text; without records, each must name a user")
+
+
+async def _answered(parts: Parts, name: str, records: list[dict[str, Any]], users: list[str]) -> Predictions:
+    """What the predictor says, noted down in the log."""
     answer = await parts.services.client(name).predict(records)
     try:
         predictions = Predictions.model_validate(answer)

@@ -8,10 +8,10 @@ import structlog
 from anmodel.errors import NotReadyError, UnavailableError
 from anmodel.gateway.answers import MissingPart, Readiness
 from anmodel.gateway.parts import Parts
+from anmodel.gateway.services import NO_MODEL
 
 _PATIENCE_SECONDS = 3.0
 _SLOW = f"no answer within {_PATIENCE_SECONDS:g} s"
-NO_MODEL = "no model is registered yet: run `anmodel forecast`"
 UNREADABLE = "forecasts cannot be read from ClickHouse now"
 
 log = structlog.get_logger()

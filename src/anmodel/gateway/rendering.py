@@ -1,6 +1,7 @@
 """Rows of `forecasts` and of the users table as the JSON that clients see. It computes and talks to nothing."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -10,6 +11,11 @@ from anmodel.gateway.selection import SHOWN, Run, Selection
 
 encode = msgspec.json.encode
 decode = msgspec.json.decode
+
+
+def instant(at: datetime) -> str:
+    """An instant in UTC as ISO-8601, to the millisecond."""
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def forecast_user(row: Mapping[str, Any], run: Run) -> dict[str, Any]:

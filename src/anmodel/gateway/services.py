@@ -7,6 +7,8 @@ from anmodel.gateway.answers import ServiceDetail
 from anmodel.gateway.predictor_client import PredictorClient
 from anmodel.gateway.problems import NotFound
 
+NO_MODEL = "no model is registered yet: run `anmodel forecast`"
+
 
 class Services(Protocol):
     """The served models. Nothing here blocks."""

@@ -9,6 +9,7 @@ from anmodel.gateway import readiness
 from anmodel.gateway.answers import Health, ModelInfo, Problem, Readiness, Services
 from anmodel.gateway.parts import GivenParts
 from anmodel.gateway.problems import REFUSALS, RETRY_SECONDS, TOO_MANY
+from anmodel.gateway.services import NO_MODEL
 
 router = APIRouter()
 
@@ -46,5 +47,5 @@ async def model_info(name: str, parts: GivenParts) -> ModelInfo:
     """The model in use: its features with their meaning, what matters most to it, and how good it is."""
     info = await parts.services.client(name).info()
     if not info.get("version"):
-        raise NotReadyError(info.get("error") or readiness.NO_MODEL)
+        raise NotReadyError(info.get("error") or NO_MODEL)
     return ModelInfo.model_validate({**info, "service": name})

@@ -16,7 +16,8 @@ from anmodel.snapshots.query import (
     milliseconds,
     snapshot_version,
     training_sql,
-    user_sql,
+    users_events_sql,
+    users_parameters,
 )
 
 __all__ = [
@@ -32,5 +33,6 @@ __all__ = [
     "milliseconds",
     "snapshot_version",
     "training_sql",
-    "user_sql",
+    "users_events_sql",
+    "users_parameters",
 ]

@@ -145,8 +145,14 @@ Counts and sums run from the user's first event; `…_ms` are instants in millis
 """
 
 
-def histories_sql(source: str, where: str, before_ms: int) -> str:
-    """CTEs down to `histories`: one row a user, arrays in order of time, of events before the given instant."""
+def layers() -> list[dict[str, str]]:
+    """The columns of each layer and their SQL, the last of them the running ones as `at_…`."""
+    return [_FLAGS, _SUMS, {f"at_{name}": sql for name, sql in HISTORY.items()}]
+
+
+def histories_sql(source: str, where: str, before_ms: str) -> str:
+    """CTEs down to `histories`: one row a user, arrays in order of time, of events before an instant (SQL)."""
+    flagged, summed, running = layers()
     return f"""\
 events_of AS (
     SELECT user_id, arraySort(groupArray((toUnixTimestamp64Milli(ts), event_id, toString(event_type), session_id,
@@ -160,9 +166,9 @@ ordered AS (
         arrayShiftLeft(events.1, 1, {_NEVER_MS}) AS next_ms
     FROM events_of
 ),
-{_layer("flagged", "ordered", _FLAGS)},
-{_layer("summed", "flagged", _SUMS)},
-{_layer("histories", "summed", {f"at_{name}": sql for name, sql in HISTORY.items()})}"""
+{_layer("flagged", "ordered", flagged)},
+{_layer("summed", "flagged", summed)},
+{_layer("histories", "summed", running)}"""
 
 
 def _layer(name: str, below: str, columns: Mapping[str, str]) -> str:

@@ -14,7 +14,7 @@ with the columns of `events_raw`, without repeats: the table with FINAL, or `fil
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -134,16 +134,31 @@ ORDER BY rows.t_ms, rows.user_id"""
 
 def daily_sql(source: str, as_of: datetime, *, where: str = "1", trends: str | None = None) -> str:
     """Features of every user with an event before `as_of`, in order of user."""
+    instant = milliseconds(as_of)
     return f"""\
-{_with(source, [milliseconds(as_of)], where, trends)}
+WITH {_array([instant])} AS instants,
+{_at_one(source, str(instant), where)},
+trends AS ({_trends(trends)})
 SELECT {_columns()}
 FROM rows LEFT JOIN trends ON trends.region = rows.region AND trends.t_ms = rows.t_ms
 ORDER BY rows.user_id"""
 
 
-def user_sql(source: str, as_of: datetime, *, trends: str | None = None) -> str:
-    """Features of the one user bound as the parameter `user_id`; no row when they have no event before `as_of`."""
-    return daily_sql(source, as_of, where="user_id = {user_id:String}", trends=trends)
+def users_events_sql(source: str) -> str:
+    """The events of the users bound as `user_ids` before the instant bound as `as_of_ms` (see `users_parameters`).
+
+    Columns: user_id, and `event`, a tuple as `evaluator.Event` is, of which it makes features.
+    """
+    return f"""\
+SELECT user_id, (toUnixTimestamp64Milli(ts), event_id, toString(event_type), session_id, toString(region), item_id,
+    price) AS event
+FROM {source}
+WHERE user_id IN {{user_ids:Array(String)}} AND ts < fromUnixTimestamp64Milli({{as_of_ms:Int64}}, 'UTC')"""
+
+
+def users_parameters(user_ids: Sequence[str], as_of: datetime) -> dict[str, Any]:
+    """What `users_events_sql` is bound to."""
+    return {"user_ids": list(user_ids), "as_of_ms": milliseconds(as_of)}
 
 
 def milliseconds(instant: datetime) -> int:
@@ -171,14 +186,13 @@ def _outer(feature: Feature) -> str:
 
 def _with(source: str, instants: Sequence[int], where: str, trends: str | None) -> str:
     """The common table expressions down to `rows` (features of user × instant) and `trends` (region × instant)."""
-    expanded = {feature.name: _expand(feature.sql) for feature in FEATURES if feature.block != "trends"}
-    features = ",\n        ".join(f"{sql} AS {name}" for name, sql in expanded.items())
     running = ", ".join(f"at_{name}" for name in HISTORY)
-    held = ",\n        ".join(_held())
+    held = [f"anyIf(at_{name}, back = 0) AS now_{name}" for name in HISTORY]
+    held += [f"anyIf(at_{name}, back = {WINDOWS[window]}) AS {name}_{window}_ago" for name, window in windowed()]
     return f"""\
 WITH {_array(sorted(instants))} AS instants,
 {_looks(instants)},
-{histories_sql(source, where, max(instants))},
+{histories_sql(source, where, str(max(instants)))},
 running AS (
     SELECT user_id, ts_ms, next_ms, {running} FROM histories ARRAY JOIN ts_ms, next_ms, {running}
 ),
@@ -187,17 +201,40 @@ seen AS (
     FROM (SELECT *, {_ended("ts_ms")} AS before, {_ended("next_ms")} AS until FROM running)
     ARRAY JOIN arraySlice(looks, before + 1, until - before) AS look
 ),
+{_rows(held, "seen GROUP BY user_id, t_ms")},
+trends AS ({_trends(trends)})"""
+
+
+def _at_one(source: str, instant: str, where: str) -> str:
+    """Those down to `rows` for one instant, an SQL expression: every event is before it, so arrays' last places count.
+
+    The n-th place of a running column holds it at the n-th event; past the ends of an array is what nobody has yet.
+    """
+    backs = {window: WINDOWS[window] for _, window in windowed()}
+    before = ", ".join(f"arrayCount(ms -> ms < {instant} - {back}, ts_ms) AS by_{name}" for name, back in backs.items())
+    held = [f"at_{name}[-1] AS now_{name}" for name in HISTORY]
+    held += [f"at_{name}[by_{window}] AS {name}_{window}_ago" for name, window in windowed()]
+    return f"""\
+{histories_sql(source, where, instant)},
+{_rows(held, f"(SELECT *, {instant} AS t_ms, {before} FROM histories)")}"""
+
+
+def _rows(held: Sequence[str], source: str) -> str:
+    """Features of user × instant: `held` are the running columns there and at the starts of windows."""
+    expanded = {feature.name: expand(feature.sql) for feature in FEATURES if feature.block != "trends"}
+    features = ",\n        ".join(f"{sql} AS {name}" for name, sql in expanded.items())
+    columns = ",\n        ".join(held)
+    return f"""\
 held AS (
     SELECT user_id, t_ms,
-        {held}
-    FROM seen GROUP BY user_id, t_ms
+        {columns}
+    FROM {source}
 ),
 rows AS (
-    SELECT user_id, t_ms, {_expand("latest(region)")} AS region,
+    SELECT user_id, t_ms, {expand("latest(region)")} AS region,
         {features}
     FROM held
-),
-trends AS ({_trends(trends)})"""
+)"""
 
 
 def _looks(instants: Sequence[int]) -> str:
@@ -219,11 +256,9 @@ def _ended(column: str) -> str:
     return f"transform(roundDown({column}, ends), ends, ended)"
 
 
-def _held() -> Iterator[str]:
-    """Running columns at an instant, and at the starts of the windows that features read."""
-    yield from (f"anyIf(at_{name}, back = 0) AS now_{name}" for name in HISTORY)
-    read = {(found[1], found[2]) for feature in FEATURES for found in _WITHIN.finditer(feature.sql)}
-    yield from (f"anyIf(at_{name}, back = {WINDOWS[window]}) AS {name}_{window}_ago" for name, window in sorted(read))
+def windowed() -> list[tuple[str, str]]:
+    """The running columns that features read at the start of a window, each with the window."""
+    return sorted({(found[1], found[2]) for feature in FEATURES for found in _WITHIN.finditer(feature.sql)})
 
 
 def _trends(trends: str | None) -> str:
@@ -251,6 +286,6 @@ def _array(instants: Sequence[int]) -> str:
     return f"[{', '.join(map(str, instants))}]::Array(Int64)"
 
 
-def _expand(sql: str) -> str:
+def expand(sql: str) -> str:
     """`latest(x)` and `within(x, window)` written out."""
     return _WITHIN.sub(r"(now_\1 - \1_\2_ago)", _LATEST.sub(r"now_\1", sql))

@@ -24,6 +24,10 @@ _MARK: Final = (
     "query_id="  # before the client's query id, at the end of the log_comment: by it a running query is found
 )
 _NOT_STREAMED: Final = "Streaming query is not supported"
+_KEPT_CHARACTERS: Final = 64 << 10
+_KEPT_KINDS: Final = 128
+_Kind = tuple[int, bool]
+"""How many statements a text has, and whether the one there is only reads."""
 log = structlog.get_logger()
 
 
@@ -63,21 +67,32 @@ class Summary:
 class Session:
     """One query's connection. Errors of the engine rise as `EngineError`."""
 
-    def __init__(self, connection: Connection, version: str) -> None:
+    def __init__(self, connection: Connection, version: str, kinds: dict[str, _Kind]) -> None:
         self._connection = connection
         self._version = version
+        self._kinds = kinds
         self.summary = Summary(began=perf_counter_ns())
 
     def check_single(self, sql: str) -> bool:
         """Refuse a text of several statements, as a server does; True if the one there is only reads."""
-        kind = self._connection._conn.classify_query(_bytes(sql))
+        count, only_reads = self._kinds.get(sql) or self._kind(sql)
         if not sql:
             raise refusal(62, "SYNTAX_ERROR", "Syntax error: Empty query")
-        if kind["statement_count"] > 1:
+        if count > 1:
             raise refusal(
                 62, "SYNTAX_ERROR", "Syntax error (Multi-statements are not allowed): send one statement a request"
             )
-        return bool(kind["query_class"].name == "READ_ONLY")
+        return only_reads
+
+    def _kind(self, sql: str) -> _Kind:
+        """Parsed by the engine: as long a work as the query's own parsing, so what comes again is kept."""
+        found = self._connection._conn.classify_query(_bytes(sql))
+        kind = (int(found["statement_count"]), bool(found["query_class"].name == "READ_ONLY"))
+        if len(sql) <= _KEPT_CHARACTERS:
+            if len(self._kinds) >= _KEPT_KINDS:
+                self._kinds.clear()
+            self._kinds[sql] = kind
+        return kind
 
     def run(self, sql: str, output_format: str) -> bytes:
         """The whole result in memory: for statements with a small one."""
@@ -122,6 +137,7 @@ class Engine:
     """The open engine. Open it once a process, after `folder.occupy`."""
 
     def __init__(self, memory_bytes: int, threads: int) -> None:
+        self._kinds: dict[str, _Kind] = {}
         self._anchor = chdb.connect(_ADDRESS)  # the engine lives as long as one connection does
         self.version = self._value("SELECT version()")
         self.timezone = self._value("SELECT timezone()")
@@ -152,7 +168,7 @@ class Engine:
                 connection.query(_bytes(self._preface(query_id, database, settings, params, readonly=readonly)))
             except Exception as error:
                 raise from_engine(error, self.version) from error
-            yield Session(connection, self.version)
+            yield Session(connection, self.version, self._kinds)
         finally:
             connection.close()
 

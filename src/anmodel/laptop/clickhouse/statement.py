@@ -6,6 +6,7 @@ The engine parses every statement itself; this only finds what an HTTP front mus
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import Final
 
@@ -19,6 +20,7 @@ _TOKEN: Final = re.compile(
       |(?P<other>\d[\w.]*|.)""",
     re.DOTALL | re.VERBOSE,
 )
+_KEPT_CHARACTERS: Final = 64 << 10
 _SELECTS: Final = frozenset({"SELECT", "WITH", "FROM", "("})
 
 
@@ -119,11 +121,16 @@ def _data_start(text: str, at: int) -> int:
     return at + (line + 1 if line >= 0 else len(gap))
 
 
-def read_query(text: str, formats: Collection[str]) -> Query:
+def read_query(text: str, formats: frozenset[str]) -> Query:
     """What the front must know of a statement without data; `formats` are the engine's output formats, lower case.
 
-    Refuses INTO OUTFILE, which would write on the server's disk.
+    Refuses INTO OUTFILE, which would write on the server's disk. What comes again is not read again: a long statement
+    takes longer to read here than in the engine.
     """
+    return _kept_query(text, formats) if len(text) <= _KEPT_CHARACTERS else _read_query(text, formats)
+
+
+def _read_query(text: str, formats: Collection[str]) -> Query:
     found = list(tokens(text))
     while found and found[-1].word == ";":
         found.pop()
@@ -143,6 +150,9 @@ def read_query(text: str, formats: Collection[str]) -> Query:
         format=None if clause is None else text[found[clause + 1].start : found[clause + 1].end],
         format_at=end if clause is None else found[clause].start,
     )
+
+
+_kept_query = lru_cache(128)(_read_query)
 
 
 def _format_clause(found: list[Token], text: str, formats: Collection[str]) -> int | None:
