@@ -6,6 +6,7 @@ Cluster     NAME_local on every server holds that server's share and is replicat
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -25,8 +26,8 @@ class Layout(Protocol):
 
     def create_database(self) -> str: ...
 
-    def create(self, table: Table) -> list[str]:
-        """The statements that make the table where it is missing."""
+    def create(self, table: Table, added: Sequence[Columns] = ()) -> list[str]:
+        """The statements that make the table where it is missing; `added` are columns that it has elsewhere by now."""
 
     def extend(self, columns: Columns) -> list[str]:
         """The statements that give a table its columns where they are missing."""
@@ -58,10 +59,10 @@ class OneServer:
     def create_database(self) -> str:
         return f"CREATE DATABASE IF NOT EXISTS {self.db}"
 
-    def create(self, table: Table) -> list[str]:
+    def create(self, table: Table, added: Sequence[Columns] = ()) -> list[str]:
         engine = "ReplacingMergeTree" + (f"({table.newest})" if table.newest else "")
         name = f"{self.db}.{table.name}"
-        return [table.ddl.format(table=name, engine=engine, tokens="non_replicated_deduplication_window")]
+        return [_with(table.ddl, added).format(table=name, engine=engine, tokens="non_replicated_deduplication_window")]
 
     def extend(self, columns: Columns) -> list[str]:
         return [self.alter(columns.table, _added(columns))]
@@ -97,9 +98,12 @@ class Cluster:
     def create_database(self) -> str:
         return f"CREATE DATABASE IF NOT EXISTS {self.db}{self._on}"
 
-    def create(self, table: Table) -> list[str]:
+    def create(self, table: Table, added: Sequence[Columns] = ()) -> list[str]:
+        """A replica that joins must make the table as the others have it, or Keeper refuses it."""
         local = f"{self.db}.{self.holder(table)}"
-        held = table.ddl.format(table=f"{local}{self._on}", engine=self._engine(table), tokens=self._tokens)
+        held = _with(table.ddl, added).format(
+            table=f"{local}{self._on}", engine=self._engine(table), tokens=self._tokens
+        )
         place = f"'{self.cluster}', '{self.db}', '{self.holder(table)}', {table.shard}"
         spread = f"CREATE TABLE IF NOT EXISTS {self.db}.{table.name}{self._on} AS {local} ENGINE = Distributed({place})"
         return [held, spread]
@@ -136,6 +140,12 @@ class Cluster:
         path = f"/clickhouse/tables/{self.cluster}/{{shard}}/{self.db}/{self.holder(table)}"
         newest = f", {table.newest}" if table.newest else ""
         return f"ReplicatedReplacingMergeTree('{path}', '{{replica}}'{newest})"
+
+
+def _with(ddl: str, added: Sequence[Columns]) -> str:
+    for columns in added:
+        ddl = columns.within(ddl)
+    return ddl
 
 
 def _added(columns: Columns) -> str:

@@ -1,6 +1,6 @@
 """Brings a database's tables to the newest version of the schema, in the layout that is asked for."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from anmodel import schema
@@ -33,10 +33,16 @@ def migrate(database: Database, layout: Layout, events_ttl_days: int) -> int:
         database.command(statement)
     record = f"{database.db}.schema_versions"
     done = {row["version"] for row in database.query(f"SELECT version FROM {record} FINAL")}
+    added = [
+        change
+        for version in sorted(done)
+        for change in schema.VERSIONS[version - 1]
+        if isinstance(change, schema.Columns)
+    ]
     for version, changes in enumerate(schema.VERSIONS, start=1):
         if version in done and not layout.repeats_versions:
             continue
-        for statement in (statement for change in changes for statement in statements(layout, change)):
+        for statement in (statement for change in changes for statement in statements(layout, change, added)):
             database.command(statement)
         if version not in done:
             database.command(f"INSERT INTO {record} VALUES ({version}, now64(3, 'UTC'))", INSERT_SETTINGS)
@@ -44,9 +50,13 @@ def migrate(database: Database, layout: Layout, events_ttl_days: int) -> int:
     return len(schema.VERSIONS)
 
 
-def statements(layout: Layout, change: schema.Table | schema.Columns) -> list[str]:
-    """What makes a change of the schema in a layout."""
-    return layout.create(change) if isinstance(change, schema.Table) else layout.extend(change)
+def statements(
+    layout: Layout, change: schema.Table | schema.Columns, added: Sequence[schema.Columns] = ()
+) -> list[str]:
+    """What makes a change of the schema in a layout; `added` are the columns that tables have got by now."""
+    if isinstance(change, schema.Columns):
+        return layout.extend(change)
+    return layout.create(change, [columns for columns in added if columns.table is change])
 
 
 def engines_of_events(database: Database, layout: Layout) -> list[str]:

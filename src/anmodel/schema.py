@@ -30,6 +30,14 @@ class Columns:
     after: str
     types: Mapping[str, str]
 
+    def within(self, ddl: str) -> str:
+        """The statement that makes the table with these columns at once."""
+        lines = ddl.split("\n")
+        place = next(number for number, line in enumerate(lines) if line.split()[:1] == [self.after]) + 1
+        return "\n".join(
+            [*lines[:place], *(f"    {name} {kind}," for name, kind in self.types.items()), *lines[place:]]
+        )
+
 
 EVENTS_RAW = Table(
     "events_raw",

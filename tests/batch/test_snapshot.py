@@ -1,4 +1,5 @@
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -33,7 +34,7 @@ from anmodel.snapshots import (
 )
 from anmodel.snapshots.daily import DailySnapshot, point
 from anmodel.snapshots.evaluator import Event, evaluate
-from anmodel.snapshots.samples import read_manifest, read_sample
+from anmodel.snapshots.samples import late_events_of, read_manifest, read_sample
 from batch.histories import START, fill, own_warehouse, some_events, store
 from batch.naive_features import features_as_of, same, targets_from
 from batch.synthetic import feature_rows, write_daily
@@ -174,7 +175,9 @@ def test_training_daily_and_one_users_row_are_the_same_row_for_row(lake: Lake, e
     asked = [row["user_id"] for row in rows[:5]]
     for users in ([asked[0]], [*asked, "nobody"], ["nobody"]):
         listed = ", ".join(f"'{quoted(user)}'" for user in users)
-        found = engine.rows(users_events_sql(source(lake)), users_parameters(users, t) | {"user_ids": f"[{listed}]"})
+        found = engine.rows(
+            users_events_sql(source(lake)), users_parameters(users, t, 10_000) | {"user_ids": f"[{listed}]"}
+        )
         for row in rows:
             if row["user_id"] in users:
                 assert difference(evaluated(found, row["user_id"], t), but_trends(row)) == {}
@@ -196,7 +199,7 @@ def test_the_table_in_clickhouse_and_the_exported_lake_give_the_same_rows(
     assert aware(warehouse.query(daily_sql(final, t))) == from_lake
     assert len(from_lake) > 15
     for row in from_lake[:3]:
-        found = warehouse.query(users_events_sql(final), users_parameters([row["user_id"]], t))
+        found = warehouse.query(users_events_sql(final), users_parameters([row["user_id"]], t, 10_000))
         assert difference(evaluated(found, row["user_id"], t), but_trends(row)) == {}
 
 
@@ -261,6 +264,26 @@ def test_trends_are_those_published_by_the_instant_and_of_the_users_region(
         (row,) = lake.read_table(DailySnapshot.newest(lake).path).to_pylist()
         seen[days] = row["trend_popularity_mean"], row["trend_popularity_max"]
     assert seen == {3.999: (None, None), 4: (25.0, 40.0), 10.999: (25.0, 40.0), 11: (45.0, 80.0), 60: (None, None)}
+
+
+def test_a_snapshot_says_that_events_came_late_and_not_that_its_own_day_goes_on(
+    lake: Lake, engine: Engine, scratch: Path
+) -> None:
+    events = some_events(7, users=20, days=60)
+    fill(lake, events)
+    t = START + timedelta(days=50, hours=5)
+    daily(lake, engine, scratch, t)
+    made = train(lake, engine, scratch)
+    snapshot = DailySnapshot.of_day(lake, t.date())
+    later, before = (events[0] | {"event_id": "late", "ts": t + timedelta(hours=hours)} for hours in (1, -30))
+
+    fill(lake, [*events, later])
+    assert snapshot.late_events() is None
+    fill(lake, [*events, before])
+    assert re.search(r"came late.*anmodel snapshot daily --as-of 2026-", snapshot.late_events() or "")
+    assert [text for text in late_events_of(lake, made) if "anmodel snapshot train --name m" in text]
+    daily(lake, engine, scratch, t)
+    assert DailySnapshot.of_day(lake, t.date()).late_events() is None
 
 
 def test_other_trends_are_another_origin_of_a_snapshot_and_the_same_ones_fetched_again_are_not(

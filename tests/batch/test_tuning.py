@@ -74,7 +74,7 @@ def searched(lake: Lake, seconds: float) -> Search:
     manifest = read_manifest(lake, "model1")
     parts = {part: read_sample(lake, manifest, part) for part in ("train", "val", "test")}
     model = ContextAwareModel(max_trees=20, learning_rate=0.1, n_jobs=1)
-    return tune(lake, manifest, parts, model, seconds=seconds, progress=lambda done, note: None)
+    return tune(lake, manifest, parts, model, identity="this", seconds=seconds, progress=lambda done, note: None)
 
 
 def test_a_search_goes_on_where_it_was_cut_short(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,6 +113,14 @@ def test_other_rows_begin_anew_with_what_was_best(lake: Lake, monkeypatch: pytes
     found = searched(lake, 60)
     assert [trial.parameters for trial in found.trials] == [{}, best]
     assert found.trials[0].losses[0] < 1
+
+
+def test_what_was_best_before_counts_until_it_is_tried_on_the_new_rows() -> None:
+    best = {"num_leaves": 9}
+    default = Trial({}, [0.5] * FOLDS)
+    assert Search("v", "this", before=best).chosen == best
+    assert Search("v", "this", [default], before=best).chosen == best
+    assert Search("v", "this", [default, Trial(best, [0.6] * FOLDS)], before=best).chosen == {}
 
 
 def test_a_short_history_is_not_searched(lake: Lake) -> None:

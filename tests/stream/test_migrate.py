@@ -262,6 +262,22 @@ def test_a_migration_of_a_cluster_may_be_repeated_and_gives_a_server_that_joined
     assert warehouse.query(f"SELECT * FROM {warehouse.db}.schema_versions") == applied
 
 
+def test_a_replica_that_joins_later_is_taken_by_keeper(warehouse: Warehouse) -> None:
+    cluster, now = HereAlone(warehouse.db, "one"), [schema.HORIZONS_AND_SPEND]
+    for statement in (cluster.create_database(), *change_statements(cluster, schema.FORECASTS, now)):
+        warehouse.command(statement)
+
+    def joining(*added: schema.Columns) -> str:
+        held = change_statements(cluster, schema.FORECASTS, added)[0]
+        return held.replace("forecasts_local", "forecasts_of_another", 1).replace("{replica}", "r1")
+
+    with pytest.raises(WarehouseError, match="122"):
+        warehouse.command(joining())
+    warehouse.command(joining(*now))
+    described = warehouse.query(f"DESCRIBE TABLE {warehouse.db}.forecasts_of_another")
+    assert [row["name"] for row in described] == FORECASTS_SCHEMA.names
+
+
 # ---- a cluster: writing and reading
 
 

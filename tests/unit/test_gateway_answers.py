@@ -544,9 +544,15 @@ async def test_a_model_that_comes_in_the_midst_is_asked_what_features_it_reads(
     client: httpx.AsyncClient, gateway: Gateway
 ) -> None:
     gateway.predictor.info = {**INFO, "version": "2", "snapshot_version": snapshot_version(7)}
-    assert (await client.post("/predict", json={"user_ids": ["ann"]})).status_code == 200  # 3 answers, and agrees
-    gateway.predictor.info = INFO
-    assert (await client.post("/predict", json={"user_ids": ["ann"]})).status_code == 503  # now it does not
+    answer = await client.post("/predict", json={"user_ids": ["ann"]})  # 3 answers, of which nothing is known
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    assert answer.json()["detail"].startswith("the model is being changed")
+    assert gateway.log.noted == []
+    gateway.predictor.info = {**INFO, "version": "3", "snapshot_version": snapshot_version(7)}
+    assert (await client.post("/predict", json={"user_ids": ["ann"]})).status_code == 200
+    assert len(gateway.log.noted) == 1
+    gateway.predictor.refusal = (422, {"error": "unknown features", "unknown": ["a"], "missing": []})
+    assert (await client.post("/predict", json={"user_ids": ["ann"]})).status_code == 503  # nobody gave features
 
 
 async def test_without_clickhouse_users_are_not_forecast_as_of_now_but_records_are(

@@ -154,6 +154,14 @@ def test_knowing_whose_rows_they_are_it_learns_from_the_validation_rows_too(late
     )
 
 
+@pytest.mark.parametrize("users", [1, 2])
+def test_rows_of_one_or_two_users_are_learnt_from_as_well(users: int) -> None:
+    train, validation = feature_rows(400, seed=1), feature_rows(200, seed=2)
+    whose = np.arange(400) % users, np.arange(200) % users
+    model = ContextAwareModel(max_trees=5, n_jobs=1).fit(*train, validation=validation, users=whose)
+    assert model.chances(train[0]).std() > 0
+
+
 def test_the_threshold_gives_the_best_f1_on_validation_rows() -> None:
     validation = feature_rows(1200, seed=2)
     model = fitted(feature_rows(1500, seed=1), validation)

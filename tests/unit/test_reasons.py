@@ -28,7 +28,7 @@ DESCRIBED = {feature["name"]: feature for feature in contract(7)["features"]}
         ("search_follow_through", 0.123, "share of searches that a product view followed at once: 12 %"),
         ("seq_view_to_cart", 1.26, "from a product view into the cart: 1.3 of late, older ones counted less"),
         ("quarter_order_growth", 0.5, "orders falling: last 30 days 0.5 times the daily rate of the last 90 days"),
-        ("sessions_since_purchase", 3.0, "3 sessions begun since the newest purchase"),
+        ("sessions_since_purchase", 3.0, "3 sessions begun since the newest purchase, if any"),
         ("open_cart_value", 120.0, "120 worth of items put into the cart, no purchase since"),
         ("last_item_events", 1.0, "newest item seen once"),
         ("micro_event_growth", 1.75, "activity growing: last 3 days 1.8 times the daily rate of the last 7 days"),

@@ -35,6 +35,15 @@ def test_columns_are_added_one_behind_the_other_to_every_table_of_the_name() -> 
     ]
 
 
+def test_a_replica_that_joins_makes_a_table_with_the_columns_that_the_others_have_by_now() -> None:
+    added = schema.Columns(schema.FORECASTS, "segment", {"b": "Float64", "c": "String"})
+    held, _ = statements(CLUSTER, schema.FORECASTS, [added])
+    lines = [line.split()[:2] for line in held.splitlines()]
+    place = lines.index(["segment", "LowCardinality(String),"])
+    assert lines[place + 1 : place + 3] == [["b", "Float64,"], ["c", "String,"]]
+    assert statements(CLUSTER, schema.EVENTS_RAW, [added]) == CLUSTER.create(schema.EVENTS_RAW)
+
+
 def test_one_server_has_one_table_a_name_and_no_word_of_clusters() -> None:
     for table in TABLES:
         (statement,) = OneServer("d").create(table)

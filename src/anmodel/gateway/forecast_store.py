@@ -6,17 +6,26 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, BinaryIO, TypeVar
 
 import msgspec
 
 from anmodel.errors import NotReadyError, WarehouseError
 from anmodel.gateway.model_health import findings_sql, past_runs_sql
-from anmodel.gateway.rendering import instant
+from anmodel.gateway.rendering import decode, instant
 from anmodel.gateway.selection import DETAIL_COLUMNS, RUN_SCOPE, Run, Selection, count_sql, newest_run_sql, page_sql
 from anmodel.settings import ClickHouseSettings
-from anmodel.snapshots import FEATURES, milliseconds, users_events_sql, users_parameters
-from anmodel.snapshots.evaluator import Event, Row, evaluate
+from anmodel.snapshots import (
+    FEATURE_NAMES,
+    FEATURES,
+    daily_sql,
+    milliseconds,
+    users_events_sql,
+    users_parameters,
+)
+from anmodel.snapshots.evaluator import MOST_EVENTS, Event, Row, evaluate
 from anmodel.warehouse import Warehouse
 
 Answer = TypeVar("Answer")
@@ -40,6 +49,9 @@ _TRENDS = tuple(feature.name for feature in FEATURES if feature.block == "trends
 _TRENDS_SECONDS = 60.0
 _NO_FORECASTS = "there are no forecasts yet: run `anmodel forecast`"
 _NO_TABLES = "ClickHouse has no tables yet: run `anmodel migrate`"
+_OLDER = re.compile(r"\bcode: 47\b", re.IGNORECASE)
+"""Its code of an unknown column."""
+_OLDER_TABLES = "ClickHouse's tables are older than this gateway: run `anmodel migrate`"
 
 
 class ForecastStore:
@@ -56,7 +68,7 @@ class ForecastStore:
         self._warehouse: Warehouse | None = None
         self._failed: tuple[float, WarehouseError] | None = None
         self._run: tuple[float, Run] | None = None
-        self._trends: dict[str, tuple[float, dict[str, float | None]]] = {}
+        self._trends: tuple[float, dict[str, dict[str, float | None]]] = (0.0, {})
 
     def newest_run(self) -> Run:
         """The run whose forecasts are shown; looked up at most once a second. `NotReadyError` when there is none."""
@@ -130,17 +142,20 @@ class ForecastStore:
 
     def _trends_of(self, region: str) -> dict[str, float | None]:
         """The trends' features in the newest forecasts of a region, looked up once a minute; unknown without any."""
-        looked_at, known = self._trends.get(region, (0.0, {}))
-        if known and time.monotonic() - looked_at < _TRENDS_SECONDS:
-            return known
+        looked_at, known = self._trends
+        if not known or time.monotonic() - looked_at >= _TRENDS_SECONDS:
+            known = self._newest_trends()
+            self._trends = (time.monotonic(), known)
+        return known.get(region, dict.fromkeys(_TRENDS))
+
+    def _newest_trends(self) -> dict[str, dict[str, float | None]]:
+        """Of each region."""
         try:
-            values = {"region": region, **self.newest_run().parameters()}
-            rows = self._ask(lambda warehouse: warehouse.query(_trends_sql(warehouse.db), values))
+            values = self.newest_run().parameters()
         except NotReadyError:
-            rows = []
-        known = rows[0] if rows else dict.fromkeys(_TRENDS)
-        self._trends[region] = (time.monotonic(), known)
-        return known
+            return {}
+        rows = self._ask(lambda warehouse: warehouse.query(_trends_sql(warehouse.db), values))
+        return {row.pop("region"): row for row in rows}
 
     def segments(self, run: Run) -> list[dict[str, Any]]:
         """segment, users, expected_revenue and regions (unsorted) of each segment that has users."""
@@ -165,7 +180,7 @@ class ForecastStore:
 
     def forget(self) -> None:
         """Something has changed: look for the newest run anew at the next question."""
-        self._run, self._trends = None, {}
+        self._run, self._trends = None, (0.0, {})
 
     def ping(self) -> None:
         """Ask ClickHouse for a sign of life."""
@@ -184,6 +199,8 @@ class ForecastStore:
         except WarehouseError as error:
             if _ABSENT.search(str(error)):
                 raise NotReadyError(_NO_TABLES) from error
+            if _OLDER.search(str(error)):
+                raise NotReadyError(_OLDER_TABLES) from error
             if warehouse.ping():
                 raise
             self._drop(warehouse)
@@ -213,23 +230,38 @@ class ForecastStore:
 
 
 def _features(warehouse: Warehouse, user_ids: Sequence[str], as_of: datetime) -> dict[str, Row]:
-    """Region and features of each user, but those of trends; made of the user's events, see `evaluator`."""
-    sql, values = users_events_sql(f"{warehouse.db}.events_raw FINAL"), users_parameters(user_ids, as_of)
-    events: dict[str, list[Event]] = {}
-    with warehouse.stream(sql, values, format="JSONCompactEachRow", settings=_FEW_USERS) as source:
-        for line in _lines(source):
-            user_id, event = _user_event.decode(line)
-            events.setdefault(user_id, []).append(event)
-    return {user_id: evaluate(of_user, milliseconds(as_of)) for user_id, of_user in events.items()}
+    """Region and features of each user, but those of trends; made of the user's events, see `evaluator`.
+
+    Of who has very many, as a robot has, ClickHouse makes them: slower, and in its own memory.
+    """
+    table = f"{warehouse.db}.events_raw FINAL"
+    values = users_parameters(user_ids, as_of, MOST_EVENTS + 1)
+    found: dict[str, Row] = {}
+    many: list[str] = []
+    with warehouse.stream(users_events_sql(table), values, format="JSONCompactEachRow", settings=_FEW_USERS) as source:
+        for user_id, rows in groupby(map(_user_event.decode, _lines(source)), itemgetter(0)):
+            events = [event for _, event in rows]
+            if len(events) > MOST_EVENTS:
+                many.append(user_id)
+            else:
+                found[user_id] = evaluate(events, milliseconds(as_of))
+    return found | {user_id: _features_by_engine(warehouse, table, user_id, as_of) for user_id in many}
+
+
+def _features_by_engine(warehouse: Warehouse, table: str, user_id: str, as_of: datetime) -> Row:
+    sql = daily_sql(table, as_of, where="user_id = {user_id:String}")
+    with warehouse.stream(sql, {"user_id": user_id}, format="JSONEachRow", settings=_FEW_USERS) as source:
+        (row,) = map(decode, _lines(source))
+    return {name: row[name] for name in ("region", *FEATURE_NAMES)}
 
 
 _user_event = msgspec.json.Decoder(tuple[str, Event])
 
 
 def _trends_sql(db: str) -> str:
-    """The trends' features in any forecast of the run for the region bound as `region`."""
-    columns = ", ".join(f"JSONExtract(features, '{name}', 'Nullable(Float64)') AS {name}" for name in _TRENDS)
-    return f"SELECT {columns} FROM {db}.forecasts WHERE {RUN_SCOPE} AND region = {{region:String}} LIMIT 1"
+    """The trends' features of each region, as any forecast of the run has them."""
+    columns = ", ".join(f"any(JSONExtract(features, '{name}', 'Nullable(Float64)')) AS {name}" for name in _TRENDS)
+    return f"SELECT region, {columns} FROM {db}.forecasts WHERE {RUN_SCOPE} GROUP BY region"
 
 
 def _lines(source: BinaryIO) -> Iterator[bytes]:

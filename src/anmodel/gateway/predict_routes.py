@@ -5,11 +5,11 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import ValidationError
 
-from anmodel.errors import InputError
+from anmodel.errors import InputError, NotReadyError
 from anmodel.gateway.answers import MAX_USERS, ForecastUser, Predicted, Predictions, PredictRequest
 from anmodel.gateway.parts import GivenParts, Parts
 from anmodel.gateway.prediction_log import Answered
-from anmodel.gateway.predictor_client import PredictorFailed
+from anmodel.gateway.predictor_client import PredictorFailed, RecordsRefused
 from anmodel.gateway.problems import RECORD_REFUSALS
 from anmodel.gateway.rendering import instant
 from anmodel.snapshots import FEATURE_NAMES
@@ -18,6 +18,8 @@ router = APIRouter(tags=["predictions"], responses=RECORD_REFUSALS)
 
 _UNKNOWN = dict.fromkeys(FEATURE_NAMES)
 """The record of a user without any event."""
+
+_CHANGING = "the model is being changed, and not all who serve it have the new one yet; try again in a few seconds"
 
 
 @router.post("/predict")
@@ -44,7 +46,9 @@ async def _predicted(parts: Parts, request: PredictRequest, service: str | None)
         raise InputError(
             f"user_ids: got {len(users)} for {len(request.records)} records; give one for each record, or leave it out"
         )
-    predictions = await _answered(parts, name, list(request.records), users)
+    records = list(request.records)
+    predictions = await _answered(parts, name, records)
+    parts.log.note(Answered(name, records, predictions, users))
     return Predicted(**predictions.model_dump())
 
 
@@ -53,10 +57,16 @@ async def _of_users(parts: Parts, name: str, users: list[str]) -> Predicted:
     _check_users(users)
     agreed = await parts.agreement.model_version(name)
     as_of, found = await parts.fresh.of(set(users))
-    predictions = await _answered(parts, name, [found.get(user, _UNKNOWN) for user in users], users)
+    records = [found.get(user, _UNKNOWN) for user in users]
+    try:
+        predictions = await _answered(parts, name, records)
+    except RecordsRefused as error:  # it is us who gave the features
+        raise NotReadyError(_CHANGING) from error
     if predictions.model_version != agreed:  # another model has come meanwhile, which may read other features
         parts.agreement.forget()
-        await parts.agreement.model_version(name)
+        if await parts.agreement.model_version(name) != predictions.model_version:
+            raise NotReadyError(_CHANGING)
+    parts.log.note(Answered(name, records, predictions, users))
     known = [ForecastUser(user_id=user, known=user in found) for user in users]
     return Predicted(**predictions.model_dump(), as_of=instant(as_of), users=known)
 
@@ -72,17 +82,15 @@ def _check_users(users: list[str]) -> None:
         raise InputError(f"user_ids.{users.index('')}: got an empty text; without records, each must name a user")
 
 
-async def _answered(parts: Parts, name: str, records: list[dict[str, Any]], users: list[str]) -> Predictions:
-    """What the predictor says, noted down in the log."""
+async def _answered(parts: Parts, name: str, records: list[dict[str, Any]]) -> Predictions:
+    """What the predictor says."""
     answer = await parts.services.client(name).predict(records)
     try:
-        predictions = Predictions.model_validate(answer)
+        return Predictions.model_validate(answer)
     except ValidationError as error:
         raise PredictorFailed(
             "the predictor's answer has another form than a prediction; its log may say why"
         ) from error
-    parts.log.note(Answered(name, records, predictions, users))
-    return predictions
 
 
 def _meant(parts: Parts, request: PredictRequest, service: str | None) -> str:

@@ -87,10 +87,12 @@ class EventsManifest(msgspec.Struct, frozen=True):
     @property
     def fingerprint(self) -> str:
         """A hash equal for equal events, whenever and however they were written."""
-        text = json.dumps(
-            [[day.isoformat(), self.days[day].rows, self.days[day].fingerprint] for day in sorted(self.days)]
-        )
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return _fingerprint(self.days)
+
+    def fingerprint_before(self, instant: datetime) -> str:
+        """The same of the days that are over at an instant: it changes when events of theirs come late."""
+        midnight = instant.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        return _fingerprint(self.within(until=midnight))
 
     def within(self, since: datetime | None = None, until: datetime | None = None) -> dict[date, DayEntry]:
         """The days that touch [since, until), oldest first."""
@@ -101,6 +103,11 @@ class EventsManifest(msgspec.Struct, frozen=True):
     def paths(self, since: datetime | None = None, until: datetime | None = None) -> list[str]:
         """The files of the days that touch [since, until), relative to the lake, oldest first."""
         return [entry.path(day) for day, entry in self.within(since, until).items()]
+
+
+def _fingerprint(days: Mapping[date, DayEntry]) -> str:
+    text = json.dumps([[day.isoformat(), days[day].rows, days[day].fingerprint] for day in sorted(days)])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def day_folder(day: date) -> str:

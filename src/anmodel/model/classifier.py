@@ -51,7 +51,7 @@ class Classifier:
         if validation is None:
             return self.chances(matrix)
         raw = self.booster.predict(validation[0], recipe.threads)
-        if checked is not None and users is not None:
+        if checked is not None and users is not None and len(np.unique(np.concatenate(users))) >= _FOLDS:
             given = {**override, "trees": self.booster.trees}
             rows = np.concatenate((matrix, validation[0])), np.concatenate((labels, validation[1]))
             raw = _unseen(recipe, rows, np.concatenate(users), given)[len(labels) :]

@@ -160,8 +160,9 @@ class ContextAwareModel(BaseEstimator):  # type: ignore[misc]
         self._fit_classifier(matrix, _labels(outcome), held_out, users)
         self._fit_horizons(matrix, outcome, held_out)
         self._fit_heads(matrix, outcome, held_out)
+        self._fit_spend(matrix, outcome, held_out)
         newest = (matrix, outcome) if held_out is None else held_out
-        self._prior = prior(newest[1], self.horizon_days, self._days, self._amount)
+        self._prior = prior(newest[1], self._watched(*newest), self.horizon_days, self._days, self._amount)
         self._describe(newest[0])
         return self
 
@@ -293,8 +294,6 @@ class ContextAwareModel(BaseEstimator):  # type: ignore[misc]
                 self.notes_.append(
                     f"{len(known)} training rows have a {target}; {LEAST_BUYERS} are needed. Everyone gets the same."
                 )
-
-        self._fit_spend(matrix, outcome, held_out)
 
     def _fit_spend(self, matrix: Matrix, outcome: pd.DataFrame, held_out: HeldOut) -> None:
         rows, known = _with_spend(matrix, outcome)

@@ -5,16 +5,19 @@ import pandas as pd
 
 from anmodel.forecasts import CHANCES, HORIZONS
 from anmodel.model.boosting import QUANTILES, Array
-from anmodel.model.frames import AMOUNT, DAYS, OBSERVED, SPEND, WILL
+from anmodel.model.frames import AMOUNT, DAYS, SPEND, WILL
+from anmodel.model.horizons import Watched
 from anmodel.model.quantiles import QuantileHeads
 
 
-def prior(outcome: pd.DataFrame, own: int, days: QuantileHeads, amount: QuantileHeads) -> dict[str, float]:
+def prior(
+    outcome: pd.DataFrame, watched: Watched, own: int, days: QuantileHeads, amount: QuantileHeads
+) -> dict[str, float]:
     """Every output but the yes or no, from what happened to all users of the rows; `own` is the model's horizon."""
     numbers = {name: outcome[name].to_numpy(dtype=np.float64, na_value=np.nan) for name in outcome.columns}
     bought = numbers[WILL] > 0
     share = float((bought.sum() + 1) / (len(bought) + 2))
-    said = {"purchase_proba": share} | _within(numbers[DAYS], numbers[OBSERVED], own, share)
+    said = {"purchase_proba": share} | _within(watched.days, watched.observed, own, share)
     for name, target, head in (("days_to_next", DAYS, days), ("next_purchase_amount", AMOUNT, amount)):
         known = numbers[target][bought & np.isfinite(numbers[target])]
         low, typical, high = np.quantile(known, QUANTILES) if len(known) else head.default

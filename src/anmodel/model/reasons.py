@@ -79,7 +79,7 @@ def _wording(name: str, feature: Mapping[str, Any]) -> str:
     """The meaning without its footnote, or the name."""
     meaning = str(feature.get("meaning") or name.replace("_", " "))
     short = meaning.split(":")[0].removesuffix(", 0 without one")
-    return short.replace(" ever", " so far").replace("_", " ")
+    return re.sub(r" ever\b", " so far", short).replace("_", " ")
 
 
 def number(value: float) -> str:

@@ -3,6 +3,7 @@
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
+import structlog
 import typer
 
 from anmodel.errors import InputError
@@ -12,7 +13,10 @@ from anmodel.telemetry import configure_logging
 if TYPE_CHECKING:
     from anmodel.lake import Lake
     from anmodel.registry import Registry
+    from anmodel.snapshots.daily import DailySnapshot
     from anmodel.warehouse import Warehouse
+
+log = structlog.get_logger()
 
 command = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -34,6 +38,7 @@ def score(context: typer.Context) -> None:
     settings, lake = _opened()
     registry = _registry(settings)
     snapshot = DailySnapshot.newest(lake)
+    _warn_of_late_events(snapshot)
     _tell(score_all(snapshot, registry, _warehouse(settings), reasons_users=settings.reasons_users))
 
 
@@ -56,6 +61,7 @@ def plan(
     snapshot = DailySnapshot.of_day(lake, day) if day else DailySnapshot.newest(lake)
     version = champion(registry)
     snapshot.check(version.contract, f"{version.name} version {version.version}")
+    _warn_of_late_events(snapshot)
     made = keep_plan(
         lake,
         make_plan(
@@ -117,6 +123,11 @@ def _warehouse(settings: ScoreSettings) -> "Warehouse":
     from anmodel.warehouse import Warehouse
 
     return Warehouse.connect(settings)
+
+
+def _warn_of_late_events(snapshot: "DailySnapshot") -> None:
+    if late := snapshot.late_events():
+        log.warning("snapshot out of date", reason=late)
 
 
 def _tell(run: dict[str, Any]) -> None:

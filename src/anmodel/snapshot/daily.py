@@ -59,6 +59,7 @@ def build_daily(
         "horizon_days": horizon_days,
         "users": users,
         "created_from": created_from,
+        "past_events": manifest.fingerprint_before(as_of),
         "contract": contract(horizon_days),
         "folder": folder,
         "files": {"part": msgspec.to_builtins(written)},

@@ -84,6 +84,7 @@ def build_training(
         "horizon_days": horizon_days,
         "contract": contract(horizon_days),
         "created_from": created_from,
+        "past_events": manifest.fingerprint_before(watermark),
         "watermark": watermark.isoformat(),
         "split": planned.split,
         "step_days": planned.step_days,

@@ -17,6 +17,7 @@ from anmodel.errors import ContractError, NotReadyError
 from anmodel.lake import Lake, OneFile, Written
 from anmodel.lake.reading import decoded
 from anmodel.snapshots import META, check_features, milliseconds
+from anmodel.snapshots.lateness import late_events
 
 DAILY = "daily_features"
 BLOCK_ROWS = 10_000
@@ -34,6 +35,7 @@ class _Manifest(msgspec.Struct):
     users: int
     folder: str
     files: OneFile
+    past_events: str = ""
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ class DailySnapshot:
     horizon_days: int
     users: int
     file: Written
+    past_events: str = ""
 
     @classmethod
     def newest(cls, lake: Lake) -> "DailySnapshot":
@@ -72,7 +75,17 @@ class DailySnapshot:
     @classmethod
     def _of(cls, lake: Lake, found: _Manifest) -> "DailySnapshot":
         path = found.files.part.path(found.folder, "part")
-        return cls(lake, path, found.snapshot_time, found.version, found.horizon_days, found.users, found.files.part)
+        file = found.files.part
+        return cls(
+            lake,
+            path,
+            found.snapshot_time,
+            found.version,
+            found.horizon_days,
+            found.users,
+            file,
+            found.past_events,
+        )
 
     def check(self, contract: dict[str, Any], model: str) -> None:
         """Raise ContractError unless a model of this contract can read the snapshot; names columns that differ.
@@ -90,6 +103,11 @@ class DailySnapshot:
                 f"the daily snapshot has {self.version} ({self.horizon_days} days): its columns mean something else. "
                 "Run `anmodel snapshot train`, `train` and `register`, or build the daily snapshot by the same code."
             )
+
+    def late_events(self) -> str | None:
+        """What to say if events have come since that belong into it; None if all are in it."""
+        again = f"`anmodel snapshot daily --as-of {self.instant.isoformat()}`"
+        return late_events(self.lake, self.instant, self.past_events, again)
 
     def blocks(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """Rows in the order of the file, at most BLOCK_ROWS at once; memory stays that of one row group."""

@@ -206,7 +206,7 @@ _CARTS = (
         "carts",
         "carts_since_purchase",
         "carts",
-        "items put into the cart since the newest purchase",
+        "items put into the cart since the newest purchase, if any",
         "latest(carts) - latest(carts_at_purchase)",
     ),
     *(
@@ -304,7 +304,7 @@ _SESSIONS = (
         "sessions",
         "sessions_since_purchase",
         "sessions",
-        "sessions begun since the newest purchase",
+        "sessions begun since the newest purchase, if any",
         "latest(sessions) - latest(sessions_at_purchase)",
     ),
     _number("sessions", "session_events", "events", "events since the newest session began", "latest(session_events)"),

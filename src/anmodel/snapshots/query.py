@@ -7,7 +7,8 @@ A row says what was known of a user at an instant t, and in training what came a
   purchases of its session within the horizon.
 - trends see what was published by t (`known_from` ≤ t).
 
-Training, daily and one user's row come from the same query with other bounds; `source` is any table of ClickHouse
+Training and daily rows come from the same query with other bounds, one user's row as of now from the same expressions
+(`evaluator`); `source` is any table of ClickHouse
 with the columns of `events_raw`, without repeats: the table with FINAL, or `file(…)` over the lake.
 """
 
@@ -16,6 +17,7 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 from anmodel.errors import ContractError
@@ -147,18 +149,20 @@ ORDER BY rows.user_id"""
 def users_events_sql(source: str) -> str:
     """The events of the users bound as `user_ids` before the instant bound as `as_of_ms` (see `users_parameters`).
 
-    Columns: user_id, and `event`, a tuple as `evaluator.Event` is, of which it makes features.
+    Columns: user_id, and `event`, a tuple as `evaluator.Event` is, of which it makes features; in order of user and
+    time, at most as many a user as is bound as `most`.
     """
     return f"""\
 SELECT user_id, (toUnixTimestamp64Milli(ts), event_id, toString(event_type), session_id, toString(region), item_id,
     price) AS event
 FROM {source}
-WHERE user_id IN {{user_ids:Array(String)}} AND ts < fromUnixTimestamp64Milli({{as_of_ms:Int64}}, 'UTC')"""
+WHERE user_id IN {{user_ids:Array(String)}} AND ts < fromUnixTimestamp64Milli({{as_of_ms:Int64}}, 'UTC')
+ORDER BY user_id, ts, event_id LIMIT {{most:UInt32}} BY user_id"""
 
 
-def users_parameters(user_ids: Sequence[str], as_of: datetime) -> dict[str, Any]:
+def users_parameters(user_ids: Sequence[str], as_of: datetime, most: int) -> dict[str, Any]:
     """What `users_events_sql` is bound to."""
-    return {"user_ids": list(user_ids), "as_of_ms": milliseconds(as_of)}
+    return {"user_ids": list(user_ids), "as_of_ms": milliseconds(as_of), "most": most}
 
 
 def milliseconds(instant: datetime) -> int:
@@ -256,6 +260,7 @@ def _ended(column: str) -> str:
     return f"transform(roundDown({column}, ends), ends, ended)"
 
 
+@cache
 def windowed() -> list[tuple[str, str]]:
     """The running columns that features read at the start of a window, each with the window."""
     return sorted({(found[1], found[2]) for feature in FEATURES for found in _WITHIN.finditer(feature.sql)})

@@ -1,6 +1,7 @@
 """Rows of a training snapshot as frames: what train fits on and register judges by."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -11,6 +12,7 @@ import pandas as pd
 from anmodel.errors import ContractError, LakeError
 from anmodel.lake import Lake, Written
 from anmodel.snapshots import META, TARGETS, check_features, snapshot_version
+from anmodel.snapshots.lateness import late_events
 
 
 @dataclass(frozen=True)
@@ -64,3 +66,12 @@ def read_sample(lake: Lake, manifest: dict[str, Any], part: str) -> Sample:
     instants = frame["snapshot_time"].to_numpy(dtype="datetime64[ms]")
     users, regions = frame["user_id"].to_numpy(), frame["region"].to_numpy()
     return Sample(frame[names], frame[list(TARGETS)], users, instants, regions)
+
+
+def late_events_of(lake: Lake, manifest: dict[str, Any]) -> list[str]:
+    """What to say if events have come since that belong into the snapshot; nothing if all are in it."""
+    if "past_events" not in manifest:
+        return []
+    instant = datetime.fromisoformat(manifest["watermark"])
+    late = late_events(lake, instant, manifest["past_events"], _command(manifest["name"]))
+    return [late] if late else []

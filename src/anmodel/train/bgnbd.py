@@ -43,6 +43,9 @@ def chances(train: Sample, test: Sample, horizon_days: int, seed: int = 42) -> A
     said = np.full(len(test.bought), _share_without_order(train))
     ordered = _ordered(test)
     said[ordered] = _within(fitted, _histories(test)[ordered].reset_index(drop=True), horizon_days)
+    if not np.isfinite(said).all():
+        log.warning("BG/NBD left out, its fit gives chances that are no numbers")
+        return None
     return said
 
 
@@ -62,11 +65,11 @@ def _fitted(histories: pd.DataFrame) -> Any:
     """A fitted BetaGeoModel; None, and a line in the log, when the optimiser gives up."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        clv = importlib.import_module("pymc_marketing.clv")
         try:
+            clv = importlib.import_module("pymc_marketing.clv")
             model = clv.BetaGeoModel(data=histories.assign(customer_id=np.arange(len(histories))))
             model.fit(method="map", progressbar=False)
-        except (ArithmeticError, RuntimeError, ValueError) as error:
+        except (ArithmeticError, ImportError, RuntimeError, ValueError) as error:
             log.warning("BG/NBD left out, it could not be fitted", error=str(error).splitlines()[0])
             return None
     return model

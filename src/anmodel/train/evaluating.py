@@ -1,11 +1,11 @@
 """All that the evaluation page tells of a version beyond its metrics, measured on the test rows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
-from anmodel.model.evaluation import Array, UserBootstrap
+from anmodel.model.evaluation import Array, UserBootstrap, lift
 from anmodel.snapshots.samples import Sample
 from anmodel.train import bgnbd
 from anmodel.train.certainty import Gain, Total, chance_gains, chance_intervals, error_gain, total
@@ -34,6 +34,7 @@ class Evaluation:
     gains: list[Gain]
     errors: list[Gain]
     totals: dict[str, Total]
+    lift: float
     deciles: list[Decile]
     segments: dict[str, list[Segment]]
     overlap: Overlap
@@ -54,8 +55,7 @@ class Evaluation:
         for name, of in self.totals.items():
             found |= {f"test_{name}_total": of.ratio, f"test_{name}_total_low": of.low}
             found[f"test_{name}_total_high"] = of.high
-        if self.deciles:
-            found["test_lift_tenth"] = self.deciles[0].lift
+        found["test_lift_10"] = self.lift
         return {name: value for name, value in found.items() if np.isfinite(value)}
 
 
@@ -77,13 +77,13 @@ def evaluate(train: Sample, test: Sample, forecast: pd.DataFrame, baselines: dic
         gains=chance_gains(draws, test.bought, proba, baselines),
         errors=_outcome_errors(train, test, forecast) + errors,
         totals=totals,
+        lift=lift(test.bought, proba) if test.bought.any() else float("nan"),
         deciles=deciles(test.bought, proba),
         segments=segments(test, proba),
         overlap=overlap(train, test, proba),
         unmeasured=[],
     )
-    made.unmeasured.extend(_unmeasured(made, train, baselines))
-    return made
+    return replace(made, unmeasured=_unmeasured(made, train, baselines))
 
 
 def _outcome_errors(train: Sample, test: Sample, forecast: pd.DataFrame) -> list[Gain]:

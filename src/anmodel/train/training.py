@@ -18,6 +18,7 @@ from anmodel.model import (
     boosting,
     calibration,
     classifier,
+    distribution,
     encoding,
     estimator,
     evaluation,
@@ -30,7 +31,7 @@ from anmodel.model import (
 from anmodel.model.evaluation import forecast_metrics
 from anmodel.progress import ProgressLine
 from anmodel.registry import ModelVersion, Registry, code_versions
-from anmodel.snapshots.samples import Sample, read_manifest, read_sample
+from anmodel.snapshots.samples import Sample, late_events_of, read_manifest, read_sample
 from anmodel.train.baselines import baseline_chances, baseline_metrics
 from anmodel.train.card import card
 from anmodel.train.evaluating import evaluate
@@ -45,6 +46,7 @@ _CODE = (
     boosting,
     calibration,
     classifier,
+    distribution,
     encoding,
     estimator,
     evaluation,
@@ -76,9 +78,11 @@ def train(
     """
     manifest = read_manifest(lake, name)
     made = ContextAwareModel(horizon_days=int(manifest["horizon_days"]), random_state=seed, n_jobs=threads)
+    parts: dict[str, Sample] = {}
     if tune_minutes:
+        parts, untuned = _rows(lake, manifest), _identity(manifest, made)
         with ProgressLine("tuning", unit="trials") as line:
-            tune(lake, manifest, _rows(lake, manifest), made, seconds=60 * tune_minutes, progress=line.show)
+            tune(lake, manifest, parts, made, identity=untuned, seconds=60 * tune_minutes, progress=line.show)
     if search := kept_search(lake, name, manifest["version"]):
         made.set_params(**search.chosen)
         log.info("parameters of the newest tuning", trials=len(search.trials), better=search.chosen or "none")
@@ -88,13 +92,13 @@ def train(
         log.info("training skipped, the version exists", version=newest.version, hint="--force trains all the same")
         return newest, False
     contract = manifest["contract"]
-    parts = _rows(lake, manifest)
+    parts = parts or _rows(lake, manifest)
     with _step("model fitted", rows=len(parts["train"].features)):
         later = (parts["val"].features, parts["val"].targets)
         users = (parts["train"].users, parts["val"].users)
         made.fit(parts["train"].features, parts["train"].targets, validation=later, users=users, contract=contract)
     suspected = _warnings(parts["test"])
-    made.notes_ += suspected
+    made.notes_ += [*suspected, *late_events_of(lake, manifest)]
     for note in made.notes_:
         log.warning("model limited", note=note)
     with tempfile.TemporaryDirectory() as folder:

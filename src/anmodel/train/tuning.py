@@ -21,7 +21,7 @@ from anmodel.errors import LakeError, NotReadyError
 from anmodel.lake import Lake
 from anmodel.model import ContextAwareModel
 from anmodel.model.boosting import LEAST_BUYERS, Array, Recipe, grow
-from anmodel.model.classifier import rarer
+from anmodel.model.classifier import TUNED, rarer
 from anmodel.model.encoding import FrameEncoder, Matrix
 from anmodel.model.evaluation import log_losses
 from anmodel.snapshots.samples import Sample
@@ -47,20 +47,33 @@ class Trial(msgspec.Struct, frozen=True):
 
 
 class Search(msgspec.Struct):
-    """What was tried on one snapshot, in order; the first trial is of the defaults."""
+    """What was tried on one snapshot, in order; the first trial is of the defaults.
+
+    `identity` is of all that its losses depend on: rows, seed and code. `before` are the parameters that an earlier
+    search has chosen, on other rows; they are the second trial.
+    """
 
     snapshot_version: str
-    created_from: str
+    identity: str
     trials: list[Trial] = []
+    before: Parameters = {}
 
     @property
     def chosen(self) -> Parameters:
-        """Parameters of the best trial that beats the defaults in every fold; {} if none does."""
-        if not self.trials:
-            return {}
+        """Parameters of the best trial that beats the defaults in every fold; {} if none does.
+
+        Until `before` is tried here, it counts.
+        """
+        if len(self.trials) <= len(self.first) - 1:
+            return self.before
         default, *others = self.trials
         better = [trial for trial in others if _beats(trial.losses, default.losses)]
         return min(better, key=lambda trial: sum(trial.losses)).parameters if better else {}
+
+    @property
+    def first(self) -> list[Parameters]:
+        """What is tried before anything is sought."""
+        return [{}, *([self.before] if self.before else [])]
 
 
 def _beats(losses: list[float], others: list[float]) -> bool:
@@ -76,7 +89,7 @@ class Fold:
 
 
 def folds(instants: npt.NDArray[np.datetime64], horizon_days: int) -> list[Fold]:
-    """The newest first part of time is cut in `FOLDS` blocks to judge by; before each, a horizon is left out."""
+    """The newest instants, in `FOLDS` blocks to judge by; each fits on what is at least a horizon older."""
     times = np.unique(instants)
     block = max(1, int(len(times) * _SHARE))
     starts = [len(times) - block * number for number in range(FOLDS, 0, -1)]
@@ -97,7 +110,7 @@ def kept_search(lake: Lake, name: str, version: str) -> Search | None:
     except LakeError as error:
         log.warning("tuning begins anew", reason=str(error))
         return None
-    return found if found.snapshot_version == version else None
+    return found if found.snapshot_version == version and set(found.chosen) <= set(TUNED) else None
 
 
 def tune(
@@ -106,6 +119,7 @@ def tune(
     parts: Mapping[str, Sample],
     model: ContextAwareModel,
     *,
+    identity: str,
     seconds: float,
     progress: Callable[[int, str], None],
 ) -> Search:
@@ -113,14 +127,12 @@ def tune(
 
     `parts` are the snapshot's samples, of which train and val are used; `model`, not fitted, has the defaults. A
     snapshot split by users, or one whose folds have too few buyers or others, is not searched. Trials on other rows of
-    the same name are not taken over, but their best parameters are tried first.
+    the same name, or by other code or seed (another `identity`), are not taken over, but their best parameters are
+    tried first.
     """
-    search = Search(manifest["version"], manifest["created_from"])
-    first: list[Parameters] = [{}]
+    search = Search(manifest["version"], identity)
     if kept := kept_search(lake, manifest["name"], manifest["version"]):
-        first += [kept.chosen] if kept.chosen else []
-        if kept.created_from == search.created_from:
-            search = kept
+        search = kept if kept.identity == identity else Search(manifest["version"], identity, before=kept.chosen)
     judge = _judge(manifest, parts, model)
     if judge is None:
         return search
@@ -128,7 +140,7 @@ def tune(
     deadline, longest = time.monotonic() + seconds, 0.0
     while len(search.trials) < MOST_TRIALS and time.monotonic() + longest < deadline:
         began, done = time.monotonic(), len(search.trials)
-        parameters = first[done] if done < len(first) else study.ask(_SPACE).params
+        parameters = search.first[done] if done < len(search.first) else study.ask(_SPACE).params
         losses = judge(parameters, search.trials[0].losses if search.trials else [])
         search.trials.append(Trial(parameters, losses))
         study.add_trials(_told(search.trials[-1:]))
