@@ -19,13 +19,13 @@ from anmodel.gateway.selection import DETAIL_COLUMNS, RUN_SCOPE, Run, Selection,
 from anmodel.settings import ClickHouseSettings
 from anmodel.snapshots import (
     FEATURE_NAMES,
-    FEATURES,
     daily_sql,
     milliseconds,
     users_events_sql,
     users_parameters,
 )
 from anmodel.snapshots.evaluator import MOST_EVENTS, Event, Row, evaluate
+from anmodel.snapshots.features import OF_TRENDS
 from anmodel.warehouse import Warehouse
 
 Answer = TypeVar("Answer")
@@ -45,7 +45,7 @@ _FEW_USERS = {
 }
 """Settings for the features of few users: threads would cost more than they save, and users are found before all else
 is read (the user is in the table's key, so FINAL sees the same rows)."""
-_TRENDS = tuple(feature.name for feature in FEATURES if feature.block == "trends")
+_TRENDS = tuple(feature.name for feature in OF_TRENDS)
 _TRENDS_SECONDS = 60.0
 _NO_FORECASTS = "there are no forecasts yet: run `anmodel forecast`"
 _NO_TABLES = "ClickHouse has no tables yet: run `anmodel migrate`"

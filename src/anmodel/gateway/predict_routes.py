@@ -49,7 +49,7 @@ async def _predicted(parts: Parts, request: PredictRequest, service: str | None)
     records = list(request.records)
     predictions = await _answered(parts, name, records)
     parts.log.note(Answered(name, records, predictions, users))
-    return Predicted(**predictions.model_dump())
+    return Predicted(predictions=predictions.predictions, model_version=predictions.model_version)
 
 
 async def _of_users(parts: Parts, name: str, users: list[str]) -> Predicted:
@@ -68,7 +68,12 @@ async def _of_users(parts: Parts, name: str, users: list[str]) -> Predicted:
             raise NotReadyError(_CHANGING)
     parts.log.note(Answered(name, records, predictions, users))
     known = [ForecastUser(user_id=user, known=user in found) for user in users]
-    return Predicted(**predictions.model_dump(), as_of=instant(as_of), users=known)
+    return Predicted(
+        predictions=predictions.predictions,
+        model_version=predictions.model_version,
+        as_of=instant(as_of),
+        users=known,
+    )
 
 
 def _check_users(users: list[str]) -> None:

@@ -10,7 +10,7 @@ from anmodel.model.boosting import LEAST_BUYERS, Array, Constant, Recipe, Trees,
 from anmodel.model.calibration import Calibrator, Identity, fit_calibrator
 from anmodel.model.encoding import Matrix
 
-_BINARY = {"objective": "binary"}
+BINARY = {"objective": "binary"}
 _FOLDS = 3
 
 Users = tuple[npt.NDArray[Any], npt.NDArray[Any]]
@@ -47,7 +47,7 @@ class Classifier:
             self.booster = Constant((labels.sum() + 1) / (len(labels) + 2))
             return self.chances(matrix if validation is None else validation[0])
         checked = validation if validation is not None and rarer(validation[1]) >= LEAST_BUYERS else None
-        self.booster = grow(recipe, _BINARY, matrix, labels, validation=checked, **override)
+        self.booster = grow(recipe, BINARY, matrix, labels, validation=checked, **override)
         if validation is None:
             return self.chances(matrix)
         raw = self.booster.predict(validation[0], recipe.threads)
@@ -55,7 +55,7 @@ class Classifier:
             given = {**override, "trees": self.booster.trees}
             rows = np.concatenate((matrix, validation[0])), np.concatenate((labels, validation[1]))
             raw = _unseen(recipe, rows, np.concatenate(users), given)[len(labels) :]
-            self.booster = grow(recipe, _BINARY, *rows, **given)
+            self.booster = grow(recipe, BINARY, *rows, **given)
         self.calibrate = fit_calibrator(raw, validation[1])
         return self.calibrate(raw)
 
@@ -68,7 +68,7 @@ def _unseen(recipe: Recipe, rows: Labelled, users: npt.NDArray[Any], given: dict
     """The raw chance of each row by a booster of other users' rows."""
     found = np.zeros(len(users))
     for others, mine in GroupKFold(_FOLDS).split(users, groups=users):
-        booster = grow(recipe, _BINARY, rows[0][others], rows[1][others], **given)
+        booster = grow(recipe, BINARY, rows[0][others], rows[1][others], **given)
         found[mine] = booster.predict(rows[0][mine], recipe.threads)
     return found
 

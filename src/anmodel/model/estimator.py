@@ -276,7 +276,7 @@ class ContextAwareModel(BaseEstimator):  # type: ignore[misc]
         later = None if held_out is None else self._watched(*held_out)
         self._horizons = Horizons(self.horizon_days, HORIZONS).fit(self._recipe, rows, later)
         if self._horizons.steady:
-            days = ", ".join(map(str, sorted(self._horizons.steady)))
+            days = ", ".join(map(str, self._horizons.steady))
             self.notes_.append(f"Too few rows for the chance within {days} days: it is as if buyers came steadily.")
 
     def _watched(self, matrix: Matrix, outcome: pd.DataFrame) -> Watched:

@@ -42,14 +42,14 @@ class Horizons:
 
     def __init__(self, own: int, horizons: Sequence[int]) -> None:
         self.own = own
-        self.longer = [own, *sorted(days for days in horizons if days > own)]
-        self.shorter = [own, *sorted((days for days in horizons if days < own), reverse=True)]
+        longer = [own, *sorted(days for days in horizons if days > own)]
+        shorter = [own, *sorted((days for days in horizons if days < own), reverse=True)]
+        self.path = [*pairwise(longer), *pairwise(shorter)]
 
     def fit(self, recipe: Recipe, rows: Watched, validation: Watched | None) -> "Horizons":
-        """Learn a classifier a step; `steady` are the horizons for which rows were too few."""
+        """Learn a classifier a step, where rows are enough for one."""
         self.steps: dict[int, Classifier] = {}
-        self.steady: list[int] = []
-        for start, goal in (*pairwise(self.longer), *pairwise(self.shorter)):
+        for start, goal in self.path:
             shorter, longer, up = min(start, goal), max(start, goal), goal > start
             later = validation.between(shorter, longer, up=up) if validation else None
             step = Classifier()
@@ -61,18 +61,21 @@ class Horizons:
                 num_leaves=min(LEAVES, int(recipe.parameters(len(rows.days))["num_leaves"])),
                 learning_rate=LEARNING_RATE,
             )
-            if step.constant:
-                self.steady.append(goal)
-            else:
+            if not step.constant:
                 self.steps[goal] = step
         return self
+
+    @property
+    def steady(self) -> list[int]:
+        """The horizons for which rows were too few: buyers come at a steady rate there."""
+        return sorted(goal for _, goal in self.path if goal not in self.steps)
 
     def chances(self, matrix: Matrix, own: Array, threads: int = 0) -> dict[int, Array]:
         """Of each row within each horizon; `own` are those within the model's own."""
         found = {self.own: own}
-        for start, goal in (*pairwise(self.longer), *pairwise(self.shorter)):
+        for start, goal in self.path:
             known = found[start]
-            if goal in self.steady:
+            if goal not in self.steps:
                 found[goal] = 1 - (1 - known) ** (goal / start)
             else:
                 share = self.steps[goal].chances(matrix, threads)

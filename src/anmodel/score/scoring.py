@@ -53,7 +53,7 @@ def forecast_shard(plan: Plan, shard: int, snapshot: DailySnapshot, loaded: Load
         done = 0
         for frame in _frames(snapshot, mine):
             rows = slice(done, done + len(frame))
-            yield forecast_block(frame, loaded.model, proba[rows], ranks[rows], explained[rows], plan.row)
+            yield _block(frame, loaded.model, proba[rows], ranks[rows], explained[rows], plan.row)
             done += len(frame)
 
     with ProgressLine("forecasts written", len(ranks), unit="users") as progress:
@@ -112,7 +112,7 @@ def explained_users(proba: Array, most: int) -> Flags:
     return chosen
 
 
-def forecast_block(
+def _block(
     frame: pd.DataFrame,
     model: ContextAwareModel,
     proba: Array,

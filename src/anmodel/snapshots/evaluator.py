@@ -16,7 +16,7 @@ import numpy as np
 import sqlglot
 from sqlglot import exp
 
-from anmodel.snapshots.features import FEATURES, WINDOWS
+from anmodel.snapshots.features import OF_EVENTS, WINDOWS
 from anmodel.snapshots.history import layers
 from anmodel.snapshots.query import expand, windowed
 
@@ -60,7 +60,7 @@ def _evaluated(events: Sequence[Event], t_ms: int) -> Row:
     for name, window in windowed():
         count = int(np.count_nonzero(ts_ms < t_ms - WINDOWS[window]))
         named[f"{name}_{window}_ago"] = running[name][count - 1] if count else 0.0
-    said: Row = {feature.name: _plain(named[feature.name]) for feature in FEATURES if feature.block != "trends"}
+    said: Row = {feature.name: _plain(named[feature.name]) for feature in OF_EVENTS}
     return said | {"region": str(named["now_region"])}
 
 
@@ -97,7 +97,7 @@ def _layers() -> list[dict[str, Code]]:
 
 @lru_cache
 def _features() -> dict[str, Code]:
-    return {feature.name: compiled(expand(feature.sql)) for feature in FEATURES if feature.block != "trends"}
+    return {feature.name: compiled(expand(feature.sql)) for feature in OF_EVENTS}
 
 
 def compiled(sql: str) -> Code:

@@ -383,7 +383,7 @@ _TRENDS = (
     ),
 )
 
-FEATURES: tuple[Feature, ...] = (
+OF_EVENTS: tuple[Feature, ...] = (
     *_VOLUME,
     *_SPEND,
     *_RECENCY,
@@ -395,6 +395,11 @@ FEATURES: tuple[Feature, ...] = (
     *_SESSIONS,
     *_ITEMS,
     *_SEARCH,
-    *_TRENDS,
 )
+"""Those that a user's events say."""
+
+OF_TRENDS = _TRENDS
+"""Those that were published of the user's region."""
+
+FEATURES: tuple[Feature, ...] = (*OF_EVENTS, *OF_TRENDS)
 """Every feature, in the order of the snapshot's columns; an order the model and the console keep."""

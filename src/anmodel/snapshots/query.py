@@ -21,7 +21,7 @@ from functools import cache
 from typing import Any
 
 from anmodel.errors import ContractError
-from anmodel.snapshots.features import FEATURES, WINDOWS, Feature
+from anmodel.snapshots.features import FEATURES, OF_EVENTS, OF_TRENDS, WINDOWS, Feature
 from anmodel.snapshots.history import HISTORY, histories_sql
 
 FEATURE_NAMES: tuple[str, ...] = tuple(feature.name for feature in FEATURES)
@@ -185,7 +185,7 @@ def _columns() -> str:
 
 
 def _outer(feature: Feature) -> str:
-    return feature.sql if feature.block == "trends" else f"rows.{feature.name}"
+    return feature.sql if feature in OF_TRENDS else f"rows.{feature.name}"
 
 
 def _with(source: str, instants: Sequence[int], where: str, trends: str | None) -> str:
@@ -225,7 +225,7 @@ def _at_one(source: str, instant: str, where: str) -> str:
 
 def _rows(held: Sequence[str], source: str) -> str:
     """Features of user × instant: `held` are the running columns there and at the starts of windows."""
-    expanded = {feature.name: expand(feature.sql) for feature in FEATURES if feature.block != "trends"}
+    expanded = {feature.name: expand(feature.sql) for feature in OF_EVENTS}
     features = ",\n        ".join(f"{sql} AS {name}" for name, sql in expanded.items())
     columns = ",\n        ".join(held)
     return f"""\

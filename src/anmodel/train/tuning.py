@@ -21,7 +21,7 @@ from anmodel.errors import LakeError, NotReadyError
 from anmodel.lake import Lake
 from anmodel.model import ContextAwareModel
 from anmodel.model.boosting import LEAST_BUYERS, Array, Recipe, grow
-from anmodel.model.classifier import TUNED, rarer
+from anmodel.model.classifier import BINARY, TUNED, rarer
 from anmodel.model.encoding import FrameEncoder, Matrix
 from anmodel.model.evaluation import log_losses
 from anmodel.snapshots.samples import Sample
@@ -64,7 +64,7 @@ class Search(msgspec.Struct):
 
         Until `before` is tried here, it counts.
         """
-        if len(self.trials) <= len(self.first) - 1:
+        if len(self.trials) < len(self.first):
             return self.before
         default, *others = self.trials
         better = [trial for trial in others if _beats(trial.losses, default.losses)]
@@ -176,8 +176,7 @@ def _judge(
         losses: list[float] = []
         for fold in cuts:
             later: tuple[Matrix, Array] = matrix[fold.judge], bought[fold.judge]
-            given = {"objective": "binary"}
-            booster = grow(recipe, given, matrix[fold.fit], bought[fold.fit], validation=later, **parameters)
+            booster = grow(recipe, BINARY, matrix[fold.fit], bought[fold.fit], validation=later, **parameters)
             losses.append(float(log_losses(later[1], booster.predict(later[0], model.n_jobs)).mean()))
             if default and losses[0] > default[0] * _DROPPED_FROM:
                 break
