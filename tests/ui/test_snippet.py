@@ -97,6 +97,11 @@ def left(page: Page) -> int:
     return int(page.evaluate("Object.keys(localStorage).filter(name => name.startsWith('anmodel.e.')).length"))
 
 
+def stored(page: Page, name: str) -> str | None:
+    """What the page sees under a name: what another page wrote comes to it a little later, as it has its own process."""
+    return page.evaluate("name => localStorage.getItem('anmodel.' + name)", name)
+
+
 def all_there(shop: Shop, ids: list[str]) -> None:
     eventually(lambda: set(ids) <= set(shop.collector.events), 20)
 
@@ -148,8 +153,11 @@ def test_the_real_collector_takes_them_by_the_pages_key_and_from_its_origin_alon
 
 def test_a_visitor_stays_the_same_over_pages_and_becomes_the_user_who_signs_in(shop: Shop) -> None:
     first, second = shop.open(), shop.open()
-    ids = track(first) + track(second)
+    ids = track(first)
+    eventually(lambda: stored(second, "visitor"))
+    ids += track(second)
     second.evaluate("anmodel.identify('u-17')")
+    eventually(lambda: stored(first, "user"))
     ids += track(first)
     all_there(shop, ids)
     users = [shop.collector.events[name]["user_id"] for name in ids]
