@@ -21,8 +21,13 @@ up: $(VENV)/laptop.done ## The platform alone, stays until Ctrl-C
 	@$(BIN)/anmodel up
 
 test: $(VENV)/dev.done $(if $(findstring tests/,$(PYTEST)),,dag-test) ## Every test that needs no cluster
-	@$(if $(findstring tests/,$(PYTEST)),,$(BIN)/pytest $(GRPC))
-	@$(BIN)/pytest $(if $(findstring tests/,$(PYTEST)),,--ignore=$(GRPC)) $(PYTEST)
+ifneq ($(findstring tests/,$(PYTEST)),)
+	@$(BIN)/pytest $(PYTEST)
+else
+	@$(BIN)/pytest $(GRPC)
+	@$(BIN)/pytest --numprocesses 2 --dist loadfile tests/unit tests/charts tests/batch --ignore=$(GRPC) $(PYTEST)
+	@$(BIN)/pytest tests/stream tests/ui $(PYTEST)
+endif
 # gRPC's client in a process that has run Kafka's and started others may hang or crash: it has one of its own
 GRPC := tests/batch/test_predictor_grpc.py
 

@@ -320,7 +320,11 @@ def test_several_compressed_frames_in_a_row_are_one_body(clickhouse: ClickHouseP
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("packed", [gzip.compress(b"1\n" * 1000)[:-9], b"plain", lz4.frame.compress(b"1\n")])
+@pytest.mark.parametrize(
+    "packed",
+    [gzip.compress(b"1\n" * 1000)[:-9], b"plain", lz4.frame.compress(b"1\n")],
+    ids=["cut short", "not packed", "of another coding"],
+)
 def test_a_body_that_is_not_what_its_coding_says_is_refused_and_stores_nothing(
     clickhouse: ClickHouseProcess, client: Client, packed: bytes
 ) -> None:

@@ -33,7 +33,9 @@ class Road:
         self._guardian = guardian
         self._log = home.parent / "road.log"
         ports = {f"{name}_PORT": str(free_port()) for name in PORTS}
-        clean = {name: value for name, value in os.environ.items() if name not in ("PARQUET_OUT", "USERS_URL")}
+        # MLflow leaves the address of the registry it last used: that of other tests
+        foreign = ("PARQUET_OUT", "USERS_URL", "MLFLOW_TRACKING_URI")
+        clean = {name: value for name, value in os.environ.items() if name not in foreign}
         self.variables = {**clean, "ANMODEL_HOME": str(home), "ANMODEL_CACHE": str(cache), **ports}
         self.home = home
         self.gateway = f"http://127.0.0.1:{ports['GATEWAY_PORT']}"

@@ -98,7 +98,7 @@ def left(page: Page) -> int:
 
 
 def stored(page: Page, name: str) -> str | None:
-    """What the page sees under a name: what another page wrote comes to it a little later, as it has its own process."""
+    """What the page sees under a name; what another wrote reaches it a little later, from a process of its own."""
     return page.evaluate("name => localStorage.getItem('anmodel.' + name)", name)
 
 
