@@ -6,6 +6,7 @@ BIN    := $(VENV)/bin
 DATA   ?=
 DETACH ?=
 PYTEST ?=
+CHOSEN := $(findstring tests/,$(PYTEST))
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
@@ -20,12 +21,12 @@ demo: $(VENV)/laptop.done ## The whole road, stays until Ctrl-C. DATA=completejo
 up: $(VENV)/laptop.done ## The platform alone, stays until Ctrl-C
 	@$(BIN)/anmodel up
 
-test: $(VENV)/dev.done $(if $(findstring tests/,$(PYTEST)),,dag-test) ## Every test that needs no cluster
-ifneq ($(findstring tests/,$(PYTEST)),)
+test: $(VENV)/dev.done $(if $(CHOSEN),,dag-test) ## Every test that needs no cluster
+ifdef CHOSEN
 	@$(BIN)/pytest $(PYTEST)
 else
 	@$(BIN)/pytest $(GRPC)
-	@$(BIN)/pytest --numprocesses 2 --dist loadfile tests/unit tests/charts tests/batch --ignore=$(GRPC) $(PYTEST)
+	@$(BIN)/pytest --numprocesses 2 --dist loadfile --ignore=$(GRPC) tests/unit tests/charts tests/batch $(PYTEST)
 	@$(BIN)/pytest tests/stream tests/ui $(PYTEST)
 endif
 # gRPC's client in a process that has run Kafka's and started others may hang or crash: it has one of its own

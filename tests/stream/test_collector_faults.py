@@ -49,8 +49,7 @@ class Receiving:
         """The ids of the events on the topic."""
         consumer = Consumer({"bootstrap.servers": self.kafka.bootstrap, "group.id": self.topic})
         try:
-            # a broker that stood still may be without its partitions for a moment
-            ends = {number: eventually(lambda n=number: (self._end(consumer, n),), 60)[0] for number in range(3)}
+            ends = {number: self._end(consumer, number) for number in range(3)}
             consumer.assign([TopicPartition(self.topic, number, 0) for number in range(3)])
             found: list[str] = []
             while len(found) < sum(ends.values()):
@@ -62,8 +61,8 @@ class Receiving:
             consumer.close()
 
     def _end(self, consumer: Consumer, number: int) -> int:
-        marks = consumer.get_watermark_offsets(TopicPartition(self.topic, number), 10)
-        assert marks is not None
+        # a broker that stood still may be without its partitions for a moment
+        marks = eventually(lambda: consumer.get_watermark_offsets(TopicPartition(self.topic, number), 10), 60)
         return int(marks[1])
 
 

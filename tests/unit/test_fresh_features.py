@@ -61,7 +61,9 @@ async def test_a_statement_asks_for_no_more_users_than_a_request_may() -> None:
     tasks = await started(FreshFeatures(table), table, {"a"}, {"b"}, full, {"one more"})
     table.let.set()
     await asyncio.gather(*tasks)
-    assert sorted(len(users) for users in table.asked) == [1, 1, 1, MAX_USERS]  # the last two ran at once
+    sizes = [len(users) for users in table.asked]
+    assert sizes[:2] == [1, 1]
+    assert sorted(sizes[2:]) == [1, MAX_USERS]  # these two ran at once: either may be the first to say so
 
 
 async def test_all_who_wait_for_a_statement_that_fails_are_told_and_the_next_one_is_made_anew() -> None:
