@@ -26,11 +26,14 @@ ifdef CHOSEN
 	@$(BIN)/pytest $(PYTEST)
 else
 	@$(BIN)/pytest $(GRPC)
-	@$(BIN)/pytest --numprocesses 2 --dist loadfile --ignore=$(GRPC) tests/unit tests/charts tests/batch $(PYTEST)
-	@$(BIN)/pytest tests/stream tests/ui $(PYTEST)
+	@OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --ignore=$(GRPC) \
+	  $(CONSOLE) tests/batch tests/charts tests/unit $(PYTEST)
+	@$(BIN)/pytest --ignore=$(CONSOLE) tests/stream tests/ui $(PYTEST)
 endif
 # gRPC's client in a process that has run Kafka's and started others may hang or crash: it has one of its own
 GRPC := tests/batch/test_predictor_grpc.py
+# the console's build and its own checks: no clock is watched, no browser needed. Files that take long come first
+CONSOLE := tests/ui/test_console_sources.py
 
 unit: $(VENV)/dev.done ## The unit tests alone: no network, no Java
 	@$(BIN)/pytest tests/unit $(PYTEST)
