@@ -60,10 +60,18 @@ def segments(proba: "pd.Series[float]", features: pd.DataFrame) -> list[str]:
 _SEGMENT_BY = ("days_since_last", "events_last_7d")
 
 
-def feature_documents(features: pd.DataFrame, instant: datetime) -> pa.Array:
-    """Each user's features as a JSON object with the snapshot's date; what is not known is null."""
+def feature_documents(features: pd.DataFrame, instant: datetime) -> pa.StringArray:
+    """Each user's features as a JSON object with the snapshot's date; what is not known is null.
+
+    All are written one behind the other into the buffer that the array keeps: as objects of their own they took a fifth
+    longer.
+    """
     document = msgspec.defstruct("Features", [(str(name), object) for name in (*features.columns, "snapshot_date")])
     day = instant.date().isoformat()
     rows = zip(*(features[name].tolist() for name in features.columns), strict=True)
-    encode = msgspec.json.Encoder().encode  # writes NaN as null
-    return pa.array([encode(document(*row, day)) for row in rows], pa.binary()).cast(pa.string())
+    texts, ends = bytearray(), [0]
+    write = msgspec.json.Encoder().encode_into  # writes NaN as null
+    for row in rows:
+        write(document(*row, day), texts, -1)
+        ends.append(len(texts))
+    return pa.StringArray.from_buffers(len(features), pa.py_buffer(np.array(ends, np.int32)), pa.py_buffer(texts))
