@@ -383,6 +383,23 @@ def test_a_history_too_short_for_embargoes_is_split_by_users(lake: Lake, engine:
     assert sum(map(len, users)) == len(set.union(*users))
 
 
+def test_an_event_of_a_clock_that_is_years_slow_changes_no_instant(lake: Lake, engine: Engine, scratch: Path) -> None:
+    events = some_events(11, users=100, days=60)
+    fill(lake, events)
+    before = train(lake, engine, scratch)
+    slow = next(event for event in events if event["event_type"] == "page_view")
+    fill(lake, [*events, {**slow, "event_id": "slow", "ts": START - timedelta(days=1700)}])
+    assert train(lake, engine, scratch)["instants"] == before["instants"]
+
+
+def test_as_of_before_the_first_event_there_is_nothing_to_train(lake: Lake, engine: Engine, scratch: Path) -> None:
+    fill(lake, some_events(11, users=10, days=14))
+    with pytest.raises(InputError, match="no events before"):
+        train(lake, engine, scratch, as_of=lake.events_manifest().watermark - timedelta(days=400))
+    with pytest.raises(InputError, match="no events before"):
+        train(lake, engine, scratch, as_of=min(event["ts"] for event in some_events(11, users=10, days=14)))
+
+
 def test_three_users_are_enough_and_two_are_not(lake: Lake, engine: Engine, scratch: Path) -> None:
     events = some_events(11, users=100, days=14)
     early = sorted({event["user_id"] for event in events if event["ts"] < START + timedelta(days=1)})

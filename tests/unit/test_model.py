@@ -107,6 +107,17 @@ def test_the_models_own_horizon_may_be_any(own: int, later: Rows) -> None:
     assert chances[own].equals(said["purchase_proba"])
 
 
+def test_what_the_validation_rows_are_too_few_for_is_said() -> None:
+    features, targets = feature_rows(1200, seed=2)
+    targets = targets.assign(days_observed=20.0)
+    targets.loc[targets["days_to_next_purchase"] >= 20, "days_to_next_purchase"] = np.nan
+    found = fitted(feature_rows(2500, seed=1), (features, targets)).notes_
+    assert found == ["Too few validation rows were watched for 30 days: that chance is not calibrated."]
+
+    few = fitted(feature_rows(2500, seed=1), feature_rows(60, seed=2)).notes_
+    assert sum("needed to hold its interval to four of five" in note for note in few) == 2
+
+
 def test_rows_that_were_not_watched_for_so_long_teach_nothing_of_a_longer_horizon(later: Rows) -> None:
     features, targets = feature_rows(2500, seed=1)
     short = targets.assign(days_observed=10.0)

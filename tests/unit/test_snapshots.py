@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from anmodel.errors import ContractError, InputError
 from anmodel.snapshot.engine import events_source
-from anmodel.snapshot.plan import PARTS, plan
+from anmodel.snapshot.plan import PARTS, beginning, plan
 from anmodel.snapshots import (
     FEATURE_NAMES,
     FEATURES,
@@ -137,3 +137,16 @@ def test_paths_with_quotes_are_quoted_and_those_the_engine_would_expand_are_refu
     assert "'/it\\'s/events/date=2026-01-{01,02,13}/part-0.parquet'" in events_source(days)
     with pytest.raises(LakeError, match="PARQUET_OUT"):
         events_source(["/lake*/x.parquet"])
+
+
+def test_a_history_begins_after_the_few_events_from_long_before_it() -> None:
+    first, watermark = datetime(2026, 1, 1, 9, tzinfo=UTC), datetime(2026, 5, 1, 9, tzinfo=UTC)
+    ordinary = {first.date() + timedelta(days=number): 50 for number in range(120)}
+    assert beginning(first, watermark, ordinary) == first
+    growing = {day: number + 1 for number, day in enumerate(ordinary)}
+    assert beginning(first, watermark, growing) == first
+    stray = datetime(2021, 5, 4, 7, tzinfo=UTC)
+    after = datetime(2026, 1, 1, tzinfo=UTC)
+    assert beginning(stray, watermark, {stray.date(): 50} | ordinary) == after
+    assert beginning(stray, watermark, {stray.date(): 70} | ordinary) == stray  # over a hundredth: a history of its own
+    assert beginning(first, first + timedelta(hours=3), {}) == first

@@ -17,7 +17,7 @@ from anmodel.model.encoding import FrameEncoder, Kind, Matrix
 from anmodel.model.frames import AMOUNT, DAYS, OBSERVED, SPEND, WILL, feature_frame, known_rows, target_frame
 from anmodel.model.horizons import Horizons, Watched
 from anmodel.model.prior import prior
-from anmodel.model.quantiles import QuantileHeads
+from anmodel.model.quantiles import CONFORMAL_LEAST, QuantileHeads
 from anmodel.model.reasons import Reason, describe
 from anmodel.model.spend import SpendHeads
 from anmodel.snapshots import check_features
@@ -278,6 +278,9 @@ class ContextAwareModel(BaseEstimator):  # type: ignore[misc]
         if self._horizons.steady:
             days = ", ".join(map(str, self._horizons.steady))
             self.notes_.append(f"Too few rows for the chance within {days} days: it is as if buyers came steadily.")
+        if later is not None and self._horizons.uncalibrated:
+            days = ", ".join(map(str, self._horizons.uncalibrated))
+            self.notes_.append(f"Too few validation rows were watched for {days} days: that chance is not calibrated.")
 
     def _watched(self, matrix: Matrix, outcome: pd.DataFrame) -> Watched:
         days, observed = (outcome[name].to_numpy(dtype=np.float64, na_value=np.nan) for name in (DAYS, OBSERVED))
@@ -289,10 +292,16 @@ class ContextAwareModel(BaseEstimator):  # type: ignore[misc]
         self._amount = QuantileHeads(0.0, np.inf, log=True, default=(0.0, 0.0, 0.0))
         for head, target in ((self._days, DAYS), (self._amount, AMOUNT)):
             rows, known = known_rows(matrix, outcome, target)
-            head.fit(self._recipe, rows, known, known_rows(*held_out, target) if held_out else None)
+            later = known_rows(*held_out, target) if held_out else None
+            head.fit(self._recipe, rows, known, later)
             if head.constant:
                 self.notes_.append(
                     f"{len(known)} training rows have a {target}; {LEAST_BUYERS} are needed. Everyone gets the same."
+                )
+            elif later is not None and len(later[1]) < CONFORMAL_LEAST:
+                self.notes_.append(
+                    f"{len(later[1])} validation rows have a {target}; {CONFORMAL_LEAST} are needed to hold its "
+                    "interval to four of five."
                 )
 
     def _fit_spend(self, matrix: Matrix, outcome: pd.DataFrame, held_out: HeldOut) -> None:

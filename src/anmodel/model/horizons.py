@@ -12,6 +12,7 @@ from itertools import pairwise
 import numpy as np
 
 from anmodel.model.boosting import Array, Recipe
+from anmodel.model.calibration import Identity
 from anmodel.model.classifier import Classifier, Labelled
 from anmodel.model.encoding import Matrix
 
@@ -69,6 +70,11 @@ class Horizons:
     def steady(self) -> list[int]:
         """The horizons for which rows were too few: buyers come at a steady rate there."""
         return sorted(goal for _, goal in self.path if goal not in self.steps)
+
+    @property
+    def uncalibrated(self) -> list[int]:
+        """The horizons for which validation rows were too few, though training rows were not."""
+        return sorted(goal for goal, step in self.steps.items() if isinstance(step.calibrate, Identity))
 
     def chances(self, matrix: Matrix, own: Array, threads: int = 0) -> dict[int, Array]:
         """Of each row within each horizon; `own` are those within the model's own."""

@@ -9,7 +9,8 @@ A history too short for that (less than three horizons and the warm-up) is split
 user in one part only.
 """
 
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Literal
 
 import msgspec
@@ -20,6 +21,7 @@ PARTS = ("train", "val", "test")
 SHARES = (0.70, 0.15, 0.15)
 _DAY = timedelta(days=1)
 _WARM_UP_MIN, _WARM_UP_MAX = timedelta(days=1), timedelta(days=30)
+_STRAY = 0.01
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -40,6 +42,21 @@ class Plan(msgspec.Struct, frozen=True):
             return [watermark] * len(self.all_instants)
         ends = [*(self.instants[part][0] for part in PARTS[1:]), watermark]
         return [end for part, end in zip(PARTS, ends, strict=True) for _ in self.instants[part]]
+
+
+def beginning(first: datetime, watermark: datetime, events: Mapping[date, int]) -> datetime:
+    """When the shop's history begins: with its first event, unless that is one of a few from long before.
+
+    A visitor's clock may be years slow. If the oldest hundredth of the events takes more than a tenth of the time, it
+    begins after them. `events` are those of each UTC day that is over at the watermark.
+    """
+    left = _STRAY * sum(events.values())
+    for day in sorted(events):
+        left -= events[day]
+        if left < 0:
+            start = datetime.combine(day, time.min, tzinfo=UTC)
+            return start if start - first > (watermark - first) / 10 else first
+    return first
 
 
 def plan(first: datetime, watermark: datetime, *, horizon_days: int, most_instants: int) -> Plan:

@@ -26,7 +26,7 @@ def open_events(lake: Lake, engine: Engine, manifest: EventsManifest, until: dat
     """The events of the days before `until` as a table for `FROM`; raises `LakeError` when rows are missing."""
     days = manifest.within(until=until)
     if not days:
-        raise InputError(f"no events before {until}; the lake begins on {min(manifest.days)}. Take a later instant")
+        raise no_events(manifest, until)
     with lake.on_disk(manifest.paths(until=until)) as files:
         source = events_source(files)
         try:
@@ -40,6 +40,11 @@ def open_events(lake: Lake, engine: Engine, manifest: EventsManifest, until: dat
                 "--force`"
             )
         yield source
+
+
+def no_events(manifest: EventsManifest, until: datetime | None) -> InputError:
+    """What to raise when a snapshot would be as of before the first event."""
+    return InputError(f"no events before {until}; the lake begins on {min(manifest.days)}. Take a later instant")
 
 
 def fingerprint(engine: Engine, manifest: EventsManifest, trends: str | None) -> str:

@@ -1,7 +1,7 @@
 """Build a training snapshot: features and targets at instants of the past, split into train, val and test."""
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,10 @@ import pyarrow.parquet as pq
 import structlog
 
 from anmodel.errors import InputError
-from anmodel.lake import Lake, Written
+from anmodel.lake import EventsManifest, Lake, Written
 from anmodel.snapshot.engine import Engine, quoted, split_by_users
-from anmodel.snapshot.plan import PARTS, SHARES, Plan, plan
-from anmodel.snapshot.sources import fingerprint, known_events, open_events, open_trends
+from anmodel.snapshot.plan import PARTS, SHARES, Plan, beginning, plan
+from anmodel.snapshot.sources import fingerprint, known_events, no_events, open_events, open_trends
 from anmodel.snapshots import contract, milliseconds, snapshot_version, training_sql
 
 log = structlog.get_logger()
@@ -62,7 +62,9 @@ def build_training(
         facts = engine.rows(
             f"SELECT toUnixTimestamp64Milli(min(ts)) AS first, uniqExact(user_id) AS users FROM {source} WHERE {known}"
         )[0]
-        first = datetime.fromtimestamp(facts["first"] / 1000, UTC)
+        if not facts["users"]:
+            raise no_events(manifest, watermark)
+        first = _first(datetime.fromtimestamp(facts["first"] / 1000, UTC), watermark, manifest)
         most = min(_most_instants(facts["users"]), max(_FEWEST_INSTANTS, max_rows // facts["users"]))
         planned = plan(first, watermark, horizon_days=horizon_days, most_instants=most)
         instants = [milliseconds(instant) for instant in planned.all_instants]
@@ -97,6 +99,16 @@ def build_training(
     }
     lake.write_json(f"snapshots/{name}/manifest.json", result)
     return result
+
+
+def _first(oldest: datetime, watermark: datetime, manifest: EventsManifest) -> datetime:
+    """When training begins; says so if that is not with the oldest event."""
+    over = datetime.combine(watermark.date(), time.min, tzinfo=UTC)
+    first = beginning(oldest, watermark, {day: entry.rows for day, entry in manifest.within(until=over).items()})
+    if first > oldest:
+        reason = f"the few events from {oldest:%Y-%m-%d} until then are no history to learn from"
+        log.warning("training begins later", first=f"{first:%Y-%m-%d}", reason=reason)
+    return first
 
 
 def _most_instants(users: int) -> int:
