@@ -23,8 +23,8 @@ SCHEMA = pa.schema(list(EVENTS_SCHEMA)[:9])
 Row = dict[str, Any]
 
 
-def some_events(seed: int, *, users: int, days: int = 60, most: int = 90) -> list[Row]:
-    """Events of `users` users over `days` days from START, in no order. Times lie on a grid of 6 hours, so they tie."""
+def some_events(seed: int, *, users: int, days: int = 60, most: int = 90, start: datetime = START) -> list[Row]:
+    """Events of `users` users over `days` days, in no order. Times lie on a grid of 6 hours, so they tie."""
     draw = random.Random(seed)
     rows = []
     for user in range(users):
@@ -34,7 +34,7 @@ def some_events(seed: int, *, users: int, days: int = 60, most: int = 90) -> lis
                 {
                     "event_id": f"e{draw.randrange(10**6)}-{number}",
                     "event_type": draw.choice(EVENT_TYPES),
-                    "ts": START + timedelta(hours=6 * draw.randrange(4 * days), milliseconds=draw.choice([0, 0, 0, 1])),
+                    "ts": start + timedelta(hours=6 * draw.randrange(4 * days), milliseconds=draw.choice([0, 0, 0, 1])),
                     "session_id": f"s{user}-{draw.randrange(15)}",
                     "user_id": f"user 'No. {user}' ☂",
                     "region": draw.choice(["UA-30", "UA-40", ""]),

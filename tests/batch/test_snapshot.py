@@ -134,12 +134,19 @@ def difference(row: Row, expected: Row) -> dict[str, tuple[Any, Any]]:
     return {name: (row[name], expected[name]) for name in expected if not same(row[name], expected[name])}
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
-def test_every_feature_and_target_is_what_its_meaning_says(seed: int, lake: Lake, engine: Engine) -> None:
-    events = some_events(seed, users=40, days=120)
+OVER_A_LEAP_DAY_AND_THE_CLOCKS_CHANGE = datetime(2024, 2, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("seed", "start"), [(1, START), (2, START), (3, START), (4, OVER_A_LEAP_DAY_AND_THE_CLOCKS_CHANGE)]
+)
+def test_every_feature_and_target_is_what_its_meaning_says(
+    seed: int, start: datetime, lake: Lake, engine: Engine
+) -> None:
+    events = some_events(seed, users=40, days=120, start=start)
     fill(lake, events)
     instants = [
-        START + timedelta(days=days, milliseconds=extra) for days, extra in ((1, 0), (30, 0), (30, 1), (100, 0))
+        start + timedelta(days=days, milliseconds=extra) for days, extra in ((1, 0), (30, 0), (30, 1), (100, 0))
     ]
     ends = [t + timedelta(days=days) for t, days in zip(instants, (H, 12, 60, 20.5), strict=True)]
     rows = engine.rows(trained(lake, instants, ends))
