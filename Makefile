@@ -32,7 +32,8 @@ else
 endif
 # gRPC's client in a process that has run Kafka's and started others may hang or crash: it has one of its own
 GRPC := tests/batch/test_predictor_grpc.py
-# the console's build and its own checks: no clock is watched, no browser needed. Files that take long come first
+# the console's build and its own checks watch no clock and need no browser. They run with the tests that go two files at a
+# time: those that take long first, a model on one thread, as two models on two each would wait for one another
 CONSOLE := tests/ui/test_console_sources.py
 
 unit: $(VENV)/dev.done ## The unit tests alone: no network, no Java

@@ -91,8 +91,11 @@ class EventsManifest(msgspec.Struct, frozen=True):
 
     def fingerprint_before(self, instant: datetime) -> str:
         """The same of the days that are over at an instant: it changes when events of theirs come late."""
-        midnight = instant.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-        return _fingerprint(self.within(until=midnight))
+        return _fingerprint(self.over(instant))
+
+    def over(self, instant: datetime) -> dict[date, DayEntry]:
+        """The days that are over at an instant, oldest first."""
+        return self.within(until=day_bounds(instant.astimezone(UTC).date())[0])
 
     def within(self, since: datetime | None = None, until: datetime | None = None) -> dict[date, DayEntry]:
         """The days that touch [since, until), oldest first."""

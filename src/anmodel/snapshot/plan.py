@@ -10,12 +10,13 @@ user in one part only.
 """
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from typing import Literal
 
 import msgspec
 
 from anmodel.errors import InputError
+from anmodel.lake.manifest import day_bounds
 
 PARTS = ("train", "val", "test")
 SHARES = (0.70, 0.15, 0.15)
@@ -54,7 +55,7 @@ def beginning(first: datetime, watermark: datetime, events: Mapping[date, int]) 
     for day in sorted(events):
         left -= events[day]
         if left < 0:
-            start = datetime.combine(day, time.min, tzinfo=UTC)
+            start, _ = day_bounds(day)
             return start if start - first > (watermark - first) / 10 else first
     return first
 

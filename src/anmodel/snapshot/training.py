@@ -1,7 +1,7 @@
 """Build a training snapshot: features and targets at instants of the past, split into train, val and test."""
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -103,8 +103,7 @@ def build_training(
 
 def _first(oldest: datetime, watermark: datetime, manifest: EventsManifest) -> datetime:
     """When training begins; says so if that is not with the oldest event."""
-    over = datetime.combine(watermark.date(), time.min, tzinfo=UTC)
-    first = beginning(oldest, watermark, {day: entry.rows for day, entry in manifest.within(until=over).items()})
+    first = beginning(oldest, watermark, {day: entry.rows for day, entry in manifest.over(watermark).items()})
     if first > oldest:
         reason = f"the few events from {oldest:%Y-%m-%d} until then are no history to learn from"
         log.warning("training begins later", first=f"{first:%Y-%m-%d}", reason=reason)
